@@ -1,0 +1,56 @@
+/**
+ * Time, as everything in the core sees it: handed in, so that tests can move it.
+ *
+ * Stamps order changes; they start from the clock but only ever go up, so that a clock set back
+ * changes no order, here or across a restart.
+ */
+
+/** The time and the timers. Timers never keep the process alive. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number
+  /** Calls back once after `ms`; the result cancels it. */
+  after(ms: number, callback: () => void): () => void
+  /** Calls back every `ms`; the result cancels it. */
+  every(ms: number, callback: () => void): () => void
+}
+
+export const systemClock: Clock = {
+  now: Date.now,
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms).unref()
+    return () => clearTimeout(timer)
+  },
+  every(ms, callback) {
+    const timer = setInterval(callback, ms).unref()
+    return () => clearInterval(timer)
+  },
+}
+
+/** Stamps to a millisecond: how many changes fit into one before stamps run ahead of the clock. */
+const PER_MILLISECOND = 1024
+
+/** Gives out stamps, each higher than all before it and than all observed. */
+export class Stamps {
+  #last = 0
+
+  get last(): number {
+    return this.#last
+  }
+
+  /** The next stamp. */
+  next(now: number): number {
+    this.#last = Math.max(this.#last + 1, now * PER_MILLISECOND)
+    return this.#last
+  }
+
+  /** The next stamp for a mere use: goes up by one, without asking what time it is. */
+  use(): number {
+    return ++this.#last
+  }
+
+  /** What comes next is higher than `stamp`. */
+  observe(stamp: number): void {
+    if (stamp > this.#last) this.#last = stamp
+  }
+}

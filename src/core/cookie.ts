@@ -1,0 +1,144 @@
+/**
+ * Cookie ⇄ shape and expiry.
+ *
+ * Nearly every session of an app carries the same cookie but for its expiry, so what is the same
+ * is kept once, as an interned frozen shape, and the expiry apart, as a number. That is why a touch
+ * re-encodes nothing. Pure: no clock of its own, no I/O. What a cookie holds is what its own
+ * `toJSON` says, as JSON would carry it.
+ */
+
+/** How `expires` was written, so that it comes back in the same form. */
+type ExpiresForm = 'absent' | 'null' | 'false' | 'date' | 'other'
+
+/** All of a cookie but the moment it expires. Interned: equal cookies share one. */
+export interface CookieShape {
+  /** Every field but `expires`; with form `'other'` that one too, as it was. */
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly form: ExpiresForm
+  /** The number of fields. */
+  readonly count: number
+  /** Whether a field holds an object, which each reader must get a copy of. */
+  readonly deep: boolean
+  /** The shape as JSON text: its identity, and what files carry. */
+  readonly text: string
+}
+
+const INTERNED_MOST = 4096
+/** The last moment a Date can hold (ECMAScript, time values and time range). */
+const LATEST_DATE = 8.64e15
+
+/** Interns cookie shapes. `expires` holds the second half of what the last `of` found. */
+export class CookieShapes {
+  /** Epoch milliseconds of the cookie last given to {@link of}; NaN where it names no moment. */
+  expires = NaN
+  /** `maxAge` in milliseconds of that cookie where it has no `expires`; NaN without one. */
+  maxAge = NaN
+  #interned = new Map<string, CookieShape>()
+
+  /**
+   * The shape of `cookie`; its expiry is then in `expires` and `maxAge`.
+   *
+   * @param near the shape the session had: returned at once where nothing changed
+   */
+  of(cookie: object, near?: CookieShape): CookieShape {
+    const toJSON = (cookie as { toJSON?: unknown }).toJSON
+    const plain = (typeof toJSON === 'function' ? toJSON.call(cookie, 'cookie') : cookie) as unknown
+    const fields = (typeof plain === 'object' && plain !== null ? plain : {}) as Fields
+    const form = this.#readExpires(fields['expires'])
+    const maxAge = form === 'date' ? undefined : fields['maxAge']
+    this.maxAge = typeof maxAge === 'number' ? maxAge : NaN
+    if (near?.form === form && form !== 'other' && sameFields(near, fields)) return near
+    return this.#intern(form, fields)
+  }
+
+  /** The shape that a file carries as `text`; throws where the text is not one. */
+  parse(text: string): CookieShape {
+    const known = this.#interned.get(text)
+    if (known) return known
+    const parsed: unknown = JSON.parse(text)
+    if (!Array.isArray(parsed) || parsed.length !== 2) throw new SyntaxError('not a cookie shape')
+    const [form, fields] = parsed as [unknown, unknown]
+    if (!isForm(form) || typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
+      throw new SyntaxError('not a cookie shape')
+    }
+    return this.#keep(text, form, fields as Fields)
+  }
+
+  #readExpires(expires: unknown): ExpiresForm {
+    this.expires = NaN
+    if (expires === undefined) return 'absent'
+    if (expires === null) return 'null'
+    if (expires === false) return 'false'
+    if (expires instanceof Date) {
+      this.expires = expires.getTime()
+      return Number.isNaN(this.expires) ? 'null' : 'date'
+    }
+    if (typeof expires === 'number') {
+      if (Number.isNaN(expires)) return 'null'
+      if (Math.abs(expires) > LATEST_DATE) return 'other'
+      this.expires = expires
+      return 'date'
+    }
+    if (typeof expires === 'string') {
+      this.expires = Date.parse(expires)
+      return isCanonical(expires, this.expires) ? 'date' : 'other'
+    }
+    return 'other'
+  }
+
+  #intern(form: ExpiresForm, source: Fields): CookieShape {
+    const { expires, ...rest } = source
+    const text = JSON.stringify([form, form === 'other' ? { ...rest, expires } : rest])
+    return this.#interned.get(text) ?? this.parse(text)
+  }
+
+  #keep(text: string, form: ExpiresForm, fields: Fields): CookieShape {
+    const values = Object.values(fields)
+    const shape: CookieShape = {
+      fields: Object.freeze(fields),
+      form,
+      count: values.length,
+      deep: values.some((value) => typeof value === 'object' && value !== null),
+      text,
+    }
+    // Apps that compute maxAge afresh make shapes without end; those in use stay alive without us.
+    if (this.#interned.size >= INTERNED_MOST) this.#interned.clear()
+    this.#interned.set(text, shape)
+    return shape
+  }
+}
+
+/** A fresh cookie object as JSON would have brought it back. */
+export function restoreCookie(shape: CookieShape, expires: number): Record<string, unknown> {
+  const cookie: Record<string, unknown> = shape.deep
+    ? (JSON.parse(JSON.stringify(shape.fields)) as Fields)
+    : { ...shape.fields }
+  if (shape.form === 'date') cookie['expires'] = new Date(expires).toISOString()
+  else if (shape.form === 'null') cookie['expires'] = null
+  else if (shape.form === 'false') cookie['expires'] = false
+  return cookie
+}
+
+type Fields = Record<string, unknown>
+
+function isForm(form: unknown): form is ExpiresForm {
+  return (
+    form === 'absent' || form === 'null' || form === 'false' || form === 'date' || form === 'other'
+  )
+}
+
+/** Whether the text is what a Date of that moment would be written as. */
+function isCanonical(text: string, moment: number): boolean {
+  return !Number.isNaN(moment) && new Date(moment).toISOString() === text
+}
+
+function sameFields(shape: CookieShape, fields: Fields): boolean {
+  let count = 0
+  for (const key in fields) {
+    const value = fields[key]
+    if (value === undefined || key === 'expires') continue
+    if (shape.fields[key] !== value) return false
+    count++
+  }
+  return count === shape.count
+}

@@ -1,0 +1,329 @@
+/**
+ * The one module that touches the file system.
+ *
+ * In come paths and bytes, out go promises that mean what they say: `replace` is on disk with its
+ * folder when it resolves, `append` has written every byte, `sync` has reached the disk. It knows
+ * nothing of sessions or formats, and never retries: what an error means is the caller's to say.
+ */
+import { constants } from 'node:fs'
+import * as fs from 'node:fs'
+import * as fsp from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import writeFileAtomic from 'write-file-atomic'
+
+/** Only the owner may read what sessions hold. */
+const MODE = 0o600
+const FOLDER_MODE = 0o700
+/** Unsynced bytes that a long write may pile up: more would stall other syncs on the same disk. */
+const SYNC_EVERY = 16 * 1024 * 1024
+
+/** A file that only grows. */
+export interface LogFile {
+  readonly path: string
+  /** Writes all of `data` behind what is there. After an error the tail is unknown. */
+  append(data: Uint8Array): Promise<void>
+  /** Resolves when everything appended has reached the disk. */
+  sync(): Promise<void>
+  close(): Promise<void>
+  appendSync(data: Uint8Array): void
+  syncSync(): void
+  closeSync(): void
+}
+
+/** A file being read. */
+export interface ReadableFile {
+  /** Bytes when it was opened. */
+  readonly size: number
+  /** Up to `length` bytes at `offset`, fewer only at the end of the file. */
+  read(offset: number, length: number): Promise<Buffer>
+  close(): Promise<void>
+}
+
+/** What kind of thing is at a path. */
+export type PathKind = 'file' | 'folder' | 'link' | 'other' | 'none'
+
+/** The file system as this package uses it; tests put models of failing disks in its place. */
+export interface Files {
+  /** Makes the folder that `path` is in. */
+  makeFolder(path: string): Promise<void>
+  kind(path: string): Promise<PathKind>
+  /** Names, without folder, of the files beside `path` that begin with its name and a dot. */
+  siblings(path: string): Promise<string[]>
+  open(path: string): Promise<ReadableFile>
+  /**
+   * Replaces `path` by `chunks` in one step: whatever happens, it holds all of the old or all of
+   * the new. `beforeRename` runs when the new bytes are complete and on disk.
+   *
+   * @returns the bytes written
+   */
+  replace(
+    path: string,
+    chunks: AsyncIterable<Uint8Array>,
+    beforeRename: () => Promise<void>,
+  ): Promise<number>
+  /** The same while the process exits. */
+  replaceSync(path: string, chunks: Iterable<Uint8Array>, beforeRename: () => void): number
+  /** Creates a log; fails where the file exists. */
+  createLog(path: string): Promise<LogFile>
+  createLogSync(path: string): LogFile
+  /** Gives the file `path` the second name `kept`, replacing what had it. Nothing at `path`: nothing. */
+  keep(path: string, kept: string): Promise<void>
+  keepSync(path: string, kept: string): void
+  copy(from: string, to: string): Promise<void>
+  truncate(path: string, length: number): Promise<void>
+  /** Removes a file; none there is fine. */
+  remove(path: string): Promise<void>
+  removeSync(path: string): void
+  /** Makes creations, renames and removals beside `path` durable. */
+  syncFolder(path: string): Promise<void>
+  syncFolderSync(path: string): void
+  /** Tells apart states of a file or folder without reading it; empty where there is none. */
+  glanceSync(path: string): string
+}
+
+/** {@link Files} over node:fs. */
+export const nodeFiles: Files = {
+  async makeFolder(path) {
+    await fsp.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
+  },
+
+  async kind(path) {
+    try {
+      const stats = await fsp.lstat(path)
+      if (stats.isFile()) return 'file'
+      if (stats.isDirectory()) return 'folder'
+      return stats.isSymbolicLink() ? 'link' : 'other'
+    } catch (error) {
+      if (isMissing(error)) return 'none'
+      throw error
+    }
+  },
+
+  async siblings(path) {
+    const prefix = `${basename(path)}.`
+    return (await fsp.readdir(dirname(path))).filter((name) => name.startsWith(prefix))
+  },
+
+  async open(path) {
+    const handle = await fsp.open(path, 'r')
+    const { size } = await handle.stat()
+    return {
+      size,
+      async read(offset, length) {
+        const buffer = Buffer.allocUnsafe(length)
+        let filled = 0
+        while (filled < length) {
+          const { bytesRead } = await handle.read(buffer, filled, length - filled, offset + filled)
+          if (bytesRead === 0) break
+          filled += bytesRead
+        }
+        return buffer.subarray(0, filled)
+      },
+      close: () => handle.close(),
+    }
+  },
+
+  async replace(path, chunks, beforeRename) {
+    let bytes = 0
+    // write-file-atomic's own write takes a short count for success, so the bytes are streamed in
+    // by writeFile, which does not; with no data of its own it then syncs, renames and cleans up.
+    await writeFileAtomic(path, null as unknown as string, {
+      mode: MODE,
+      tmpfileCreated: async (temporary: string) => {
+        bytes = await fill(temporary, chunks)
+        await beforeRename()
+      },
+    })
+    await this.syncFolder(path)
+    await requireSize(path, bytes)
+    return bytes
+  },
+
+  replaceSync(path, chunks, beforeRename) {
+    const temporary = `${path}.${randomBytes(4).readUInt32BE()}`
+    let bytes = 0
+    try {
+      const fd = fs.openSync(temporary, 'wx', MODE)
+      try {
+        for (const chunk of chunks) {
+          writeAllSync(fd, chunk)
+          bytes += chunk.length
+        }
+        fs.fsyncSync(fd)
+      } finally {
+        fs.closeSync(fd)
+      }
+      beforeRename()
+      fs.renameSync(temporary, path)
+    } catch (error) {
+      fs.rmSync(temporary, { force: true })
+      throw error
+    }
+    this.syncFolderSync(path)
+    return bytes
+  },
+
+  async createLog(path) {
+    return log(path, await fsp.open(path, LOG_FLAGS, MODE))
+  },
+
+  createLogSync(path) {
+    return logSync(path, fs.openSync(path, LOG_FLAGS, MODE))
+  },
+
+  async keep(path, kept) {
+    const temporary = `${kept}.${randomBytes(4).readUInt32BE()}`
+    try {
+      await fsp.link(path, temporary)
+    } catch (error) {
+      if (isMissing(error)) return
+      // Some file systems know no hard links.
+      await fsp.copyFile(path, temporary, constants.COPYFILE_EXCL)
+    }
+    await fsp.rename(temporary, kept)
+    // Two names of one file make rename a no-op that leaves both.
+    await fsp.rm(temporary, { force: true })
+  },
+
+  keepSync(path, kept) {
+    const temporary = `${kept}.${randomBytes(4).readUInt32BE()}`
+    try {
+      fs.linkSync(path, temporary)
+    } catch (error) {
+      if (isMissing(error)) return
+      fs.copyFileSync(path, temporary, constants.COPYFILE_EXCL)
+    }
+    fs.renameSync(temporary, kept)
+    fs.rmSync(temporary, { force: true })
+  },
+
+  async copy(from, to) {
+    await fsp.copyFile(from, to, constants.COPYFILE_EXCL)
+    await fsp.chmod(to, MODE)
+  },
+
+  async truncate(path, length) {
+    const handle = await fsp.open(path, 'r+')
+    try {
+      await handle.truncate(length)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  },
+
+  async remove(path) {
+    await fsp.rm(path, { force: true })
+  },
+
+  removeSync(path) {
+    fs.rmSync(path, { force: true })
+  },
+
+  async syncFolder(path) {
+    const handle = await fsp.open(dirname(path), 'r').catch(ignoreFolders)
+    if (!handle) return
+    try {
+      await handle.sync().catch(ignoreFolders)
+    } finally {
+      await handle.close()
+    }
+  },
+
+  syncFolderSync(path) {
+    try {
+      const fd = fs.openSync(dirname(path), 'r')
+      try {
+        fs.fsyncSync(fd)
+      } finally {
+        fs.closeSync(fd)
+      }
+    } catch (error) {
+      ignoreFolders(error)
+    }
+  },
+
+  glanceSync(path) {
+    const stats = fs.statSync(path, { throwIfNoEntry: false })
+    return stats ? `${stats.ino}:${stats.size}:${stats.mtimeMs}` : ''
+  },
+}
+
+/** Whether `error` says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
+}
+
+/** The path of the sibling of `path` with this name. */
+export function siblingPath(path: string, name: string): string {
+  return join(dirname(path), name)
+}
+
+// Every write goes to the end as it is then: a second writer could not overwrite the first.
+const LOG_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL
+
+function log(path: string, handle: fsp.FileHandle): LogFile {
+  return {
+    path,
+    // writeFile on a handle goes on from where it is, and loops where `write` may stop short.
+    append: (data) => handle.writeFile(data),
+    sync: () => handle.datasync(),
+    close: () => handle.close(),
+    appendSync: (data) => writeAllSync(handle.fd, data),
+    syncSync: () => fs.fdatasyncSync(handle.fd),
+    closeSync: () => fs.closeSync(handle.fd),
+  }
+}
+
+function logSync(path: string, fd: number): LogFile {
+  return {
+    path,
+    append: (data) => Promise.resolve(writeAllSync(fd, data)),
+    sync: () => Promise.resolve(fs.fdatasyncSync(fd)),
+    close: () => Promise.resolve(fs.closeSync(fd)),
+    appendSync: (data) => writeAllSync(fd, data),
+    syncSync: () => fs.fdatasyncSync(fd),
+    closeSync: () => fs.closeSync(fd),
+  }
+}
+
+async function fill(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  const handle = await fsp.open(path, 'r+')
+  try {
+    let bytes = 0
+    let unsynced = 0
+    for await (const chunk of chunks) {
+      await handle.writeFile(chunk)
+      bytes += chunk.length
+      unsynced += chunk.length
+      if (unsynced >= SYNC_EVERY) {
+        await handle.datasync()
+        unsynced = 0
+      }
+    }
+    await handle.sync()
+    const { size } = await handle.stat()
+    if (size !== bytes) throw new Error(`Wrote ${bytes} bytes and found ${size}`)
+    return bytes
+  } finally {
+    await handle.close()
+  }
+}
+
+async function requireSize(path: string, bytes: number): Promise<void> {
+  const { size } = await fsp.stat(path)
+  if (size !== bytes) throw new Error(`Expected ${bytes} bytes after the rename, found ${size}`)
+}
+
+function writeAllSync(fd: number, data: Uint8Array): void {
+  let written = 0
+  while (written < data.length) written += fs.writeSync(fd, data, written, data.length - written)
+}
+
+/** Folders cannot be opened or synced everywhere (Windows, some network mounts). */
+function ignoreFolders(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EISDIR' || code === 'EPERM' || code === 'EINVAL' || code === 'ENOTSUP') return
+  throw error
+}

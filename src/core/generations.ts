@@ -1,0 +1,287 @@
+/**
+ * The files of a store by generation: a snapshot, the journals that go with it, the one before.
+ *
+ * Knows which file comes next, which are still needed, and what order makes that safe: the journal
+ * of a new generation is on disk before its snapshot is begun, the snapshot and its folder are on
+ * disk before anything older goes. When to write is persistence.ts's to say.
+ */
+import { randomBytes } from 'node:crypto'
+import type { KeyRing } from './cipher.js'
+import type { Clock, Stamps } from './clock.js'
+import type { Files } from './file.js'
+import { FILE_ID_LENGTH } from './format.js'
+import { FrameEncoder } from './frames.js'
+import type { FileHeader } from './header.js'
+import { Journal } from './journal.js'
+import type { Lease } from './lease.js'
+import type { MergeTarget } from './merge.js'
+import { Pace } from './pace.js'
+import { journalPath, type JournalFile, previousPath } from './inventory.js'
+import type { Recovery } from './recover.js'
+import { snapshotChunks, type SnapshotFooter, type SnapshotSource } from './snapshot.js'
+
+/** What the files are made of. */
+export interface GenerationsContext {
+  files: Files
+  path: string
+  clock: Clock
+  keys: KeyRing
+  target: MergeTarget
+  stamps: Stamps
+  encoding: FileHeader['encoding']
+  /** Whether journals are written beside the snapshots. */
+  journaling: boolean
+  /** The right to write. Its checks throw where it has been lost. */
+  lease: Lease
+}
+
+/** Chunks are gathered to about this many bytes a write. */
+const WRITE_AT_ONCE = 256 * 1024
+
+export class Generations {
+  readonly #context: GenerationsContext
+  readonly #store: Buffer
+  #journal: Journal | undefined
+  #journals: JournalFile[]
+  #number: number
+  /** The generation of new files; that of the snapshot at the path; that of the one before. */
+  #generation: number
+  #committed: number
+  #snapshotBytes: number
+  #damaged: boolean
+  #rekey: boolean
+  #aside: Recovery['aside']
+  /** Ids of snapshots that are ours: the last ones written, or about to be. */
+  #ids: Buffer[] = []
+
+  constructor(context: GenerationsContext, recovery: Recovery) {
+    this.#context = context
+    this.#store = recovery.store ?? randomBytes(FILE_ID_LENGTH)
+    this.#generation = recovery.generation
+    this.#committed = recovery.committed
+    this.#number = recovery.journal
+    this.#journals = recovery.journals
+    this.#snapshotBytes = recovery.snapshotBytes
+    this.#damaged = recovery.damaged
+    this.#rekey = recovery.rekey
+    this.#aside = recovery.aside
+    if (recovery.snapshotId) this.#ids.push(recovery.snapshotId)
+  }
+
+  /** Whether the files should be written anew: damaged, or not encrypted as they should be. */
+  get renew(): boolean {
+    return this.#damaged || this.#rekey
+  }
+
+  /** Whether there is a snapshot that this process read or wrote. */
+  get hasSnapshot(): boolean {
+    return this.#ids.length > 0
+  }
+
+  /** Whether the snapshot with this id is one that this process read or wrote. */
+  isOwn(id: Buffer): boolean {
+    return this.#ids.some((own) => own.equals(id))
+  }
+
+  /** Another file stands at the path: it is not to become the generation before. */
+  distrust(): void {
+    this.#damaged = true
+  }
+
+  get snapshotBytes(): number {
+    return this.#snapshotBytes
+  }
+
+  /** The journals since the snapshot: how many, and how large. */
+  get journals(): { count: number; bytes: number } {
+    const since = this.#journals.filter(({ generation }) => generation >= this.#committed)
+    const bytes = since.reduce((sum, journal) => sum + journal.bytes, 0)
+    return { count: since.length, bytes }
+  }
+
+  /** The journal to append to. */
+  async journal(): Promise<Journal> {
+    this.#journal ??= await this.#createJournal()
+    return this.#journal
+  }
+
+  /** Gives the current journal up. @param cut its end is known not to be whole */
+  async abandon(cut: boolean): Promise<void> {
+    const journal = this.#journal
+    this.#journal = undefined
+    if (!journal) return
+    await journal.close().catch(ignore)
+    if (cut) await this.#context.files.truncate(journal.path, journal.bytes).catch(ignore)
+  }
+
+  /** Begins the next generation with its journal, durable before the snapshot's first byte. */
+  async begin(): Promise<void> {
+    // One that was begun and never finished goes on: its journal has all that came since.
+    if (this.#generation === this.#committed) this.#generation++
+    if (!this.#context.journaling || this.#journal?.generation === this.#generation) return
+    const before = this.#journal
+    this.#journal = undefined
+    try {
+      const journal = await this.journal()
+      await journal.sync()
+    } catch (error) {
+      await this.abandon(false)
+      throw error
+    } finally {
+      await before?.close().catch(ignore)
+    }
+  }
+
+  /**
+   * Writes the snapshot of the generation that has begun and lets go of what it makes superfluous.
+   *
+   * @param abort asked between chunks; true: give up, everything stays as it was
+   */
+  async write(
+    changes: SnapshotSource['changes'],
+    abort: () => boolean,
+  ): Promise<{ footer: SnapshotFooter; bytes: number }> {
+    const { files, path, lease } = this.#context
+    const generation = this.#generation
+    let footer!: SnapshotFooter
+    for (const { from, to } of this.#aside) await files.copy(from, to)
+    this.#aside = []
+    const encoder = this.#encoder('snapshot')
+    this.#ids = [...this.#ids.slice(-2), encoder.header.id]
+    const chunks = paced(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
+      footer = done
+    })
+    const bytes = await files.replace(path, chunks, async () => {
+      await lease.check()
+      // What must not stay readable is not kept as the generation before, nor what is damaged.
+      if (this.#rekey) await files.remove(previousPath(path))
+      else if (!this.#damaged) await files.keep(path, previousPath(path))
+    })
+    await this.#commit(generation, bytes)
+    return { footer, bytes }
+  }
+
+  /** Writes a snapshot while the process exits. */
+  writeSync(): void {
+    const { files, path, lease } = this.#context
+    lease.checkSync()
+    if (this.#generation === this.#committed) this.#generation++
+    const encoder = this.#encoder('snapshot')
+    files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), () => {
+      if (this.#rekey) files.removeSync(previousPath(path))
+      else if (!this.#damaged) files.keepSync(path, previousPath(path))
+    })
+  }
+
+  /** A journal to write to while the process exits; `idle`: the current one has no append under way. */
+  journalSync(idle: boolean): Journal {
+    const { files, path, lease } = this.#context
+    lease.checkSync()
+    if (idle && this.#journal) return this.#journal
+    const number = ++this.#number
+    return Journal.createSync(files, journalPath(path, number), number, this.#encoder('journal'))
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close()
+    this.#journal = undefined
+  }
+
+  /** What journals and snapshots read from. */
+  #source(changes: SnapshotSource['changes']): SnapshotSource {
+    const { target } = this.#context
+    return {
+      table: target.table,
+      tombstones: target.tombstones,
+      structures: () => target.codec.structures,
+      changes,
+    }
+  }
+
+  async #createJournal(): Promise<Journal> {
+    const { files, path, lease } = this.#context
+    await lease.check()
+    const number = ++this.#number
+    const encoder = this.#encoder('journal')
+    const journal = await Journal.create(files, journalPath(path, number), number, encoder)
+    this.#journals.push(journal)
+    return journal
+  }
+
+  #encoder(kind: FileHeader['kind']): FrameEncoder {
+    const { clock, keys, target, stamps, encoding, journaling, lease } = this.#context
+    const id = randomBytes(FILE_ID_LENGTH)
+    const sealing = keys.writer(id)
+    const header: FileHeader = {
+      kind,
+      id,
+      store: this.#store,
+      lineage: target.lineage,
+      generation: this.#generation,
+      created: clock.now(),
+      stamp: stamps.last,
+      encoding,
+      sessions: target.table.size,
+      tail: kind === 'snapshot' && !journaling,
+      pid: process.pid,
+      term: lease.term,
+      salt: sealing?.salt,
+    }
+    return new FrameEncoder(header, sealing?.cipher)
+  }
+
+  async #commit(generation: number, bytes: number): Promise<void> {
+    const { files, path } = this.#context
+    const previous = this.#rekey ? generation : this.#committed
+    this.#committed = generation
+    this.#snapshotBytes = bytes
+    this.#damaged = this.#rekey = false
+    const kept: JournalFile[] = []
+    let removed = false
+    for (const journal of this.#journals) {
+      if (journal.generation >= previous) kept.push(journal)
+      else {
+        // One that stays is read again and changes nothing.
+        await files.remove(journal.path).catch(() => kept.push(journal))
+        removed = true
+      }
+    }
+    this.#journals = kept
+    if (removed) await files.syncFolder(path).catch(ignore)
+  }
+}
+
+/** Chunks, gathered, with pauses in which the loop belongs to others. */
+async function* paced(
+  chunks: Generator<Buffer, SnapshotFooter, void>,
+  abort: () => boolean,
+  onDone: (footer: SnapshotFooter) => void,
+): AsyncGenerator<Buffer, void, void> {
+  const pace = new Pace()
+  let gathered: Buffer[] = []
+  let bytes = 0
+  for (;;) {
+    if (abort()) throw new AbortedError()
+    const { value, done } = chunks.next()
+    if (done) {
+      onDone(value)
+      break
+    }
+    gathered.push(value)
+    bytes += value.length
+    if (bytes >= WRITE_AT_ONCE) {
+      yield Buffer.concat(gathered)
+      gathered = []
+      bytes = 0
+    }
+    if (pace.due) await pace.pause()
+  }
+  yield Buffer.concat(gathered)
+}
+
+/** A snapshot was given up because the store closes. */
+export class AbortedError extends Error {}
+
+function ignore(): void {
+  // What led here, or what follows, tells more than this.
+}

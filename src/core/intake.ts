@@ -1,0 +1,125 @@
+/**
+ * A file that somebody else puts at the path of a running store → this table.
+ *
+ * An operator restores a backup, or brings sessions from another machine. What the file holds is
+ * merged by the same rules as ever, memory losing nothing and nothing destroyed coming back; then a
+ * generation of everything is written in its place. A file that can't be read whole is copied aside
+ * first and told. Our own snapshots are recognised by their ids.
+ */
+import type { CookieShapes } from './cookie.js'
+import type { KeyRing } from './cipher.js'
+import type { Clock } from './clock.js'
+import { StoreError } from './errors.js'
+import { type Files, isMissing } from './file.js'
+import type { MergeReport } from './follow.js'
+import { FrameKind } from './format.js'
+import { FramedFile } from './frames.js'
+import { corruptPath } from './inventory.js'
+import { Merge, type MergeTarget } from './merge.js'
+import type { Persistence } from './persistence.js'
+import { readRecords } from './recover.js'
+
+export interface IntakeContext {
+  files: Files
+  path: string
+  keys: KeyRing
+  shapes: CookieShapes
+  target: MergeTarget
+  clock: Clock
+  observe(stamp: number): void
+  onMerge(report: MergeReport): void
+  onError(error: StoreError): void
+}
+
+/** A file counts as complete when it has not changed for this long, in ms. */
+const SETTLED = 250
+
+export class Intake {
+  readonly #context: IntakeContext
+  readonly #persistence: Persistence
+  #looking: Promise<void> | undefined
+  #cancel: (() => void) | undefined
+
+  constructor(context: IntakeContext, persistence: Persistence) {
+    this.#context = context
+    this.#persistence = persistence
+  }
+
+  /** Looks at what is at the path once it has settled. */
+  notice(): void {
+    const { files, path, clock } = this.#context
+    const before = files.glanceSync(path)
+    this.#cancel?.()
+    this.#cancel = clock.after(SETTLED, () => {
+      this.#cancel = undefined
+      if (files.glanceSync(path) !== before) this.notice()
+      else this.#looking ??= this.#look().finally(() => (this.#looking = undefined))
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#cancel?.()
+    await this.#looking
+  }
+
+  async #look(): Promise<void> {
+    const { path, onError } = this.#context
+    try {
+      if (await this.#take()) await this.#persistence.snapshot()
+    } catch (cause) {
+      const message = `Expected to merge what was put at ${path}, found that it could not be done`
+      onError(
+        cause instanceof StoreError ? cause : new StoreError('ERR_OPEN', message, { path, cause }),
+      )
+    }
+  }
+
+  /** @returns whether a generation has to be written in the place of what was found */
+  async #take(): Promise<boolean> {
+    const { files, path, keys } = this.#context
+    const { generations } = this.#persistence
+    let file: FramedFile
+    try {
+      file = await FramedFile.open(files, path, keys)
+    } catch (error) {
+      if (isMissing(error)) return generations.hasSnapshot
+      if (!(error instanceof StoreError)) throw error
+      await this.#setAside(error)
+      return true
+    }
+    try {
+      if (generations.isOwn(file.header.id)) return false
+      generations.distrust()
+      await this.#merge(file)
+      return true
+    } finally {
+      await file.close()
+    }
+  }
+
+  async #merge(file: FramedFile): Promise<void> {
+    const { path, target, clock, observe, onMerge } = this.#context
+    const merge = new Merge(target, {
+      now: clock.now(),
+      events: { changed: (slot) => this.#persistence.set(target.table.sid(slot)) },
+    })
+    let complete = false
+    const scan = await readRecords(this.#context, file, merge, (kind) => {
+      if (kind === FrameKind.footer) complete = true
+    })
+    observe(merge.stamp)
+    if (!complete || scan.damage.length > 0 || scan.torn) {
+      const { offset } = scan.damage[0] ?? scan.torn ?? { offset: scan.end }
+      const message = `Expected a whole snapshot, found the one put at ${path} damaged. What was whole has been merged`
+      await this.#setAside(new StoreError('ERR_DAMAGED', message, { path, offset }))
+    }
+    onMerge({ applied: merge.counts.applied, removed: merge.counts.removed })
+  }
+
+  async #setAside(error: StoreError): Promise<void> {
+    const { files, path, clock, onError } = this.#context
+    this.#persistence.generations.distrust()
+    await files.copy(path, corruptPath(path, clock.now()))
+    onError(error)
+  }
+}

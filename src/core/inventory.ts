@@ -1,0 +1,171 @@
+/**
+ * Which files there are at a path, and what they are called. Opens them and reads their headers,
+ * says clearly what can't be opened and why, and reads no records.
+ */
+import { basename } from 'node:path'
+import type { KeyRing } from './cipher.js'
+import { StoreError } from './errors.js'
+import { type Files, isMissing } from './file.js'
+import { FramedFile } from './frames.js'
+import type { FileHeader } from './header.js'
+
+/** What finding files needs. */
+export interface InventoryContext {
+  files: Files
+  path: string
+  keys: KeyRing
+  encoding: FileHeader['encoding']
+}
+
+/** A file of ours, opened. */
+export interface OpenedFile {
+  path: string
+  kind: 'snapshot' | 'journal'
+  /** Of a journal; 0 for snapshots. */
+  number: number
+  /** Undefined where its header can't be read. */
+  file: FramedFile | undefined
+  bytes: number
+}
+
+/** All files at a path, opened. */
+export interface Inventory {
+  snapshot: OpenedFile | undefined
+  /** The generation before. */
+  previous: OpenedFile | undefined
+  /** In the order of their numbers. */
+  journals: OpenedFile[]
+  all: OpenedFile[]
+}
+
+/** A journal on disk. */
+export interface JournalFile {
+  readonly path: string
+  readonly generation: number
+  /** Bytes of whole frames. */
+  readonly bytes: number
+}
+
+/** The number of a journal by its name, or -1. */
+export function journalNumber(path: string, name: string): number {
+  const match = /^\.journal-(\d{1,15})$/.exec(name.slice(basename(path).length))
+  return match ? Number(match[1]) : -1
+}
+
+/** The path of a journal by its number. */
+export function journalPath(path: string, number: number): string {
+  return `${path}.journal-${number}`
+}
+
+/** The name that the generation before keeps. */
+export function previousPath(path: string): string {
+  return `${path}.1`
+}
+
+/** Whether a name is that of a file that a killed process left half written. */
+export function isLeftover(path: string, name: string): boolean {
+  const suffix = name.slice(basename(path).length)
+  return /^(\.1)?\.\d{6,10}$/.test(suffix) || /^\.(lease|successor)-.*\.[0-9a-f]{12}$/.test(suffix)
+}
+
+/** Where a damaged file is copied to. */
+export function corruptPath(path: string, now: number): string {
+  return `${path}.corrupt-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`
+}
+
+/**
+ * Opens what is there. The caller closes it with {@link closeAll}.
+ *
+ * @throws StoreError `ERR_OPEN`, `ERR_FORMAT_FOREIGN`, `ERR_FORMAT_VERSION`, `ERR_KEY`, `ERR_ENCODING`
+ */
+export async function openAll(context: InventoryContext): Promise<Inventory> {
+  const { files, path } = context
+  await requireFile(context)
+  const names = await files.siblings(path).catch((cause: unknown) => {
+    if (isMissing(cause)) return []
+    throw cannotOpen(path, cause)
+  })
+  const numbers = names.map((name) => journalNumber(path, name)).filter((number) => number >= 0)
+  const all: OpenedFile[] = []
+  const open = async (...which: [path: string, kind: OpenedFile['kind'], number: number]) => {
+    const opened = await openOne(context, ...which)
+    if (opened) all.push(opened)
+    return opened
+  }
+  try {
+    const snapshot = await open(path, 'snapshot', 0)
+    const journals: OpenedFile[] = []
+    for (const number of numbers.sort((a, b) => a - b)) {
+      const journal = await open(journalPath(path, number), 'journal', number)
+      if (journal) journals.push(journal)
+    }
+    const previous = await open(previousPath(path), 'snapshot', 0)
+    return { snapshot, journals, previous, all }
+  } catch (error) {
+    await closeAll({ all })
+    throw error
+  }
+}
+
+export async function closeAll({ all }: Pick<Inventory, 'all'>): Promise<void> {
+  await Promise.all(all.map(({ file }) => file?.close()))
+}
+
+async function requireFile({ files, path }: InventoryContext): Promise<void> {
+  const kind = await files.kind(path).catch((cause: unknown) => {
+    throw cannotOpen(path, cause)
+  })
+  if (kind === 'file' || kind === 'none') return
+  const found = { folder: 'a folder', link: 'a symbolic link', other: 'a special file' }[kind]
+  throw new StoreError(
+    'ERR_OPEN',
+    `Expected \`snapshotPath\` to name a file, found ${found} at ${path}` +
+      (kind === 'link' ? '. Name the file it points to' : ''),
+    { path },
+  )
+}
+
+async function openOne(
+  context: InventoryContext,
+  path: string,
+  kind: OpenedFile['kind'],
+  number: number,
+): Promise<OpenedFile | undefined> {
+  try {
+    const file = await FramedFile.open(context.files, path, context.keys)
+    if (file.header.encoding !== context.encoding) {
+      await file.close()
+      throw new StoreError(
+        'ERR_ENCODING',
+        `Expected sessions encoded by ${named(context.encoding)}, found ${path} encoded by ` +
+          `${named(file.header.encoding)}. Set \`serializer\` as it was, or move the file away`,
+        { path },
+      )
+    }
+    return { path, kind, number, file, bytes: file.size }
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    if (!(error instanceof StoreError)) throw cannotOpen(path, error)
+    // The generation before is a help where there is one, and no reason not to start.
+    if (path === previousPath(context.path)) return undefined
+    const damaged = error.code === 'ERR_DAMAGED'
+    // A journal may have been cut off while its header was written: it held nothing yet.
+    const headless = kind === 'journal' && error.code === 'ERR_FORMAT_FOREIGN'
+    if (!damaged && !headless) throw error
+    const file = await context.files.open(path)
+    await file.close()
+    return { path, kind, number, file: undefined, bytes: file.size }
+  }
+}
+
+function named(encoding: FileHeader['encoding']): string {
+  return encoding === 'msgpack' ? 'the built-in encoding' : 'a `serializer`'
+}
+
+function cannotOpen(path: string, cause: unknown): StoreError {
+  const { code } = cause as NodeJS.ErrnoException
+  return new StoreError('ERR_OPEN', `Expected to read ${path}, found ${code ?? 'an error'}`, {
+    path,
+    cause,
+  })
+}

@@ -1,0 +1,152 @@
+/**
+ * Changes → ordered appends.
+ *
+ * A journal is one file that only grows, written by one process: a restart begins a new one, and so
+ * does any failure, because what an error left behind the last whole frame is unknown. Who appends
+ * when, and what an acknowledgement waits for, is the owner's to say.
+ */
+import type { Changes } from './changes.js'
+import type { Files, LogFile } from './file.js'
+import { FRAME_TARGET, FrameKind, RecordWriter } from './format.js'
+import type { FrameEncoder } from './frames.js'
+import type { MergeTarget } from './merge.js'
+import { emptyRecord } from './snapshot.js'
+
+/** One journal file, open for appending. */
+export class Journal {
+  readonly path: string
+  readonly number: number
+  readonly generation: number
+  /** Bytes known to be whole frames. */
+  bytes = 0
+  readonly #files: Files
+  readonly #log: LogFile
+  readonly #encoder: FrameEncoder
+  readonly #writer = new RecordWriter()
+  readonly #record = emptyRecord()
+  #defined = 0
+  #folderSynced = false
+
+  private constructor(
+    files: Files,
+    path: string,
+    number: number,
+    log: LogFile,
+    encoder: FrameEncoder,
+  ) {
+    this.#files = files
+    this.path = path
+    this.number = number
+    this.generation = encoder.header.generation
+    this.#log = log
+    this.#encoder = encoder
+  }
+
+  /** Creates the file and writes its header. Durable with the first {@link sync}. */
+  static async create(
+    files: Files,
+    path: string,
+    number: number,
+    encoder: FrameEncoder,
+  ): Promise<Journal> {
+    const log = await files.createLog(path)
+    const journal = new Journal(files, path, number, log, encoder)
+    try {
+      await journal.append(encoder.head())
+    } catch (error) {
+      await journal.close().catch(ignore)
+      await files.remove(path).catch(ignore)
+      throw error
+    }
+    return journal
+  }
+
+  /** The same while the process exits. */
+  static createSync(files: Files, path: string, number: number, encoder: FrameEncoder): Journal {
+    const log = files.createLogSync(path)
+    const journal = new Journal(files, path, number, log, encoder)
+    journal.appendSync(encoder.head())
+    return journal
+  }
+
+  /** The frames that tell `changes`, each made when it is asked for. */
+  *frames(
+    { table, tombstones, codec }: Pick<MergeTarget, 'table' | 'tombstones' | 'codec'>,
+    changes: Changes,
+  ): Generator<Buffer, void, void> {
+    const writer = this.#writer
+    const record = this.#record
+    writer.reset()
+    const define = () => {
+      const known = codec.structures
+      for (; this.#defined < known.length; this.#defined++) {
+        writer.structure(this.#defined, known[this.#defined]!)
+      }
+      writer.needs(this.#defined)
+    }
+    if (changes.cleared > 0) writer.clear(changes.cleared)
+    for (const [sid, change] of changes.entries()) {
+      if (typeof change === 'object') writer.removal(sid, change.stamp, change.until)
+      else {
+        const slot = table.find(sid)
+        if (slot < 0) {
+          // Gone meanwhile; where no removal says so, its expiry does.
+          const removal = tombstones.get(sid)
+          if (removal) writer.removal(sid, removal.stamp, removal.until)
+          continue
+        }
+        table.read(slot, record)
+        table.markSaved(slot)
+        if (change === 'touch') writer.touch(record)
+        else {
+          define()
+          writer.entry(record, table.body(slot))
+        }
+      }
+      if (writer.length >= FRAME_TARGET) yield this.#close()
+    }
+    if (writer.records > 0) yield this.#close()
+  }
+
+  async append(frame: Buffer): Promise<void> {
+    await this.#log.append(frame)
+    this.bytes += frame.length
+  }
+
+  /** Resolves when everything appended is on disk, the file's name included. */
+  async sync(): Promise<void> {
+    await this.#log.sync()
+    if (this.#folderSynced) return
+    await this.#files.syncFolder(this.path)
+    this.#folderSynced = true
+  }
+
+  appendSync(frame: Buffer): void {
+    this.#log.appendSync(frame)
+    this.bytes += frame.length
+  }
+
+  syncSync(): void {
+    this.#log.syncSync()
+    if (!this.#folderSynced) this.#files.syncFolderSync(this.path)
+    this.#folderSynced = true
+  }
+
+  close(): Promise<void> {
+    return this.#log.close()
+  }
+
+  closeSync(): void {
+    this.#log.closeSync()
+  }
+
+  #close(): Buffer {
+    const frame = this.#encoder.frame(FrameKind.records, this.#writer.payload())
+    this.#writer.reset()
+    return frame
+  }
+}
+
+function ignore(): void {
+  // The error that led here is the one to tell.
+}

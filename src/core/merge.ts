@@ -1,0 +1,215 @@
+/**
+ * Records of a file → the table: the one place where it is decided which of two states holds.
+ *
+ * The higher stamp wins, so files may be read in any order and more than once. A removal beats
+ * everything up to its stamp; between processes a destruction beats what the destroyed session's
+ * own requests did elsewhere, whatever the stamps. What has expired is never put back. No I/O.
+ */
+import type { Codec } from './codec.js'
+import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
+import type { Table } from './table.js'
+import type { Tombstones } from './tombstones.js'
+
+/** The codec as merging needs it: bodies from another lineage are encoded anew. */
+export type BodyCodec = Pick<Codec, 'encode' | 'decode' | 'adopt' | 'structures'>
+
+/** Where records go. */
+export interface MergeTarget {
+  table: Table
+  tombstones: Tombstones
+  codec: BodyCodec
+  /** The lineage that the codec's structures belong to. */
+  lineage: Buffer
+  /** Makes a codec for bodies of another lineage. */
+  makeCodec(): BodyCodec
+}
+
+/** What a merge is told about changes, where anybody wants to know. */
+export interface MergeEvents {
+  /** An entry was put, or its cookie and expiry replaced. */
+  changed?(slot: number): void
+  /** The file holds the session whose entry is in `slot`, newer or not. */
+  seen?(slot: number): void
+  /** The entry in `slot` is about to go. */
+  removing?(slot: number): void
+}
+
+/** How a {@link Merge} treats what it reads. */
+export interface MergeOptions {
+  now: number
+  /**
+   * Sids destroyed by this process since its files were those of another one: they stay so whatever
+   * stamp the other process's records have. `undefined` while loading files of one's own.
+   */
+  ownRemovals?: ReadonlySet<string>
+  events?: MergeEvents
+  /** Remember what was found expired, because an older file may follow. */
+  keepExpired?: boolean
+}
+
+/** Counts of what a merge did. */
+export interface MergeCounts {
+  /** Records told. */
+  records: number
+  /** Entries that were found expired. */
+  expired: number
+  /** Entries whose structures the file has lost. */
+  undecodable: number
+  /** Entries inserted or changed. */
+  applied: number
+  /** Sessions removed. */
+  removed: number
+}
+
+/** A sink that merges. One for all the files of a recovery, {@link begin} for each. */
+export class Merge implements RecordSink {
+  readonly counts: MergeCounts = {
+    records: 0,
+    expired: 0,
+    undecodable: 0,
+    applied: 0,
+    removed: 0,
+  }
+  /** The highest stamp seen. */
+  stamp = 0
+  readonly #target: MergeTarget
+  readonly #options: MergeOptions
+  #expired = new Map<string, number>()
+  #lineages = new Map<string, { structures: string[][]; codec: BodyCodec | undefined }>()
+  #file: { structures: string[][]; codec: BodyCodec | undefined } | undefined
+  #decodable = true
+
+  constructor(target: MergeTarget, options: MergeOptions) {
+    this.#target = target
+    this.#options = options
+  }
+
+  /** The records that follow are from a file with structures of this lineage. */
+  begin(lineage: Buffer): void {
+    if (lineage.equals(this.#target.lineage)) {
+      this.#file = undefined
+      return
+    }
+    const name = lineage.toString('hex')
+    let file = this.#lineages.get(name)
+    if (!file) {
+      file = { structures: [], codec: undefined }
+      this.#lineages.set(name, file)
+    }
+    this.#file = file
+  }
+
+  /** Structures of a lineage that were gathered beforehand, so that a damaged list does not matter. */
+  seed(lineage: Buffer, structures: string[][]): void {
+    this.begin(lineage)
+    structures.forEach((keys, id) => this.structure(id, keys))
+  }
+
+  structure(id: number, keys: string[]): void {
+    const known = this.#file ? this.#file.structures : this.#target.codec.structures
+    // One that doesn't fit is as good as lost: the entries that need it are counted as they come.
+    if (id !== known.length) return
+    if (this.#file) {
+      this.#file.structures.push(keys)
+      this.#file.codec = undefined
+    } else {
+      try {
+        this.#target.codec.adopt([...known, keys])
+      } catch {
+        // As above.
+      }
+    }
+  }
+
+  needs(count: number): void {
+    const known = this.#file ? this.#file.structures : this.#target.codec.structures
+    this.#decodable = count <= known.length
+  }
+
+  entry(record: EntryRecord, body: string | undefined): void {
+    this.counts.records++
+    if (record.used > this.stamp) this.stamp = record.used
+    const { table, tombstones } = this.#target
+    const { now, ownRemovals, events, keepExpired } = this.#options
+    if (tombstones.covers(record.sid, record.stamp) || ownRemovals?.has(record.sid)) return
+    const slot = table.find(record.sid)
+    if (slot >= 0) events?.seen?.(slot)
+    if (slot >= 0 && table.stamp(slot) >= record.stamp) return
+    if (keepExpired && record.stamp <= (this.#expired.get(record.sid) ?? 0)) return
+    if (record.expires <= now) {
+      this.counts.expired++
+      if (keepExpired) this.#expired.set(record.sid, record.stamp)
+      if (slot >= 0) this.#remove(slot)
+      return
+    }
+    if (body === undefined) {
+      if (slot < 0) return
+      if (record.expires < table.expires(slot)) {
+        tombstones.shortened(record.sid, table.expires(slot))
+      }
+      table.touch(slot, record)
+      table.markSaved(slot)
+      this.counts.applied++
+      events?.changed?.(slot)
+      return
+    }
+    if (!this.#decodable) {
+      this.counts.undecodable++
+      return
+    }
+    if (slot >= 0 && record.expires < table.expires(slot)) {
+      tombstones.shortened(record.sid, table.expires(slot))
+    }
+    const translated = this.#file ? this.#translate(this.#file, body) : body
+    if (!table.fits(record.sid, translated)) return
+    const put = table.put(record, translated)
+    table.markSaved(put)
+    this.counts.applied++
+    events?.seen?.(put)
+    events?.changed?.(put)
+  }
+
+  removal(sid: string, stamp: number, until: number): void {
+    this.counts.records++
+    if (stamp > this.stamp) this.stamp = stamp
+    const { table, tombstones } = this.#target
+    const slot = table.find(sid)
+    const between = this.#options.ownRemovals !== undefined
+    if (slot >= 0 && (between || table.stamp(slot) <= stamp)) this.#remove(slot)
+    // Evicted: no secret, but an older file must not bring it back in the place of another.
+    if (this.#options.keepExpired) this.#expired.set(sid, stamp)
+    const known = tombstones.get(sid)
+    if (until > this.#options.now && (!known || known.stamp < stamp)) {
+      tombstones.add(sid, Math.max(stamp, known?.stamp ?? 0), until)
+    }
+  }
+
+  clear(stamp: number): void {
+    this.counts.records++
+    if (stamp > this.stamp) this.stamp = stamp
+    const { table, tombstones } = this.#target
+    if (stamp <= tombstones.cleared) return
+    for (let slot = 0; slot < table.slots; slot++) {
+      if (table.has(slot) && table.stamp(slot) <= stamp) this.#remove(slot)
+    }
+    tombstones.clear(stamp)
+  }
+
+  #remove(slot: number): void {
+    this.#options.events?.removing?.(slot)
+    this.#target.table.remove(slot)
+    this.counts.removed++
+  }
+
+  #translate(file: { structures: string[][]; codec: BodyCodec | undefined }, body: string): string {
+    if (!file.codec) {
+      file.codec = this.#target.makeCodec()
+      file.codec.adopt(file.structures)
+    }
+    try {
+      return this.#target.codec.encode(file.codec.decode(body))
+    } catch {
+      throw new MalformedError('Expected a body that decodes')
+    }
+  }
+}

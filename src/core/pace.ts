@@ -1,0 +1,70 @@
+/**
+ * When work goes on: long work in slices, tasks one after the other, attempts after a pause.
+ *
+ * Everything that visits a million sessions takes its turns through here, so that the event loop
+ * belongs to the requests. No I/O.
+ */
+import type { Clock } from './clock.js'
+import { setImmediate as immediate } from 'node:timers/promises'
+
+/** How long a slice may hold the loop, in milliseconds. */
+const SLICE = 2
+
+/** Says when a slice has lasted long enough. */
+export class Pace {
+  #until = performance.now() + SLICE
+
+  get due(): boolean {
+    return performance.now() >= this.#until
+  }
+
+  /** Lets everything else that waits for the loop go first. */
+  async pause(): Promise<void> {
+    await immediate()
+    this.#until = performance.now() + SLICE
+  }
+}
+
+/** Runs tasks one after the other, in the order they came. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  run<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(task, task)
+    this.#last = turn
+    return turn
+  }
+}
+
+/** Pauses after failures, each twice the one before, from a second to a minute. */
+export class BackOff {
+  readonly #clock: Clock
+  #failures = 0
+  #cancel: (() => void) | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Whether a pause is under way. */
+  get waiting(): boolean {
+    return this.#cancel !== undefined
+  }
+
+  /** Calls back after the next pause. */
+  wait(callback: () => void): void {
+    this.#cancel?.()
+    const pause = Math.min(1000 * 2 ** this.#failures++, 60_000)
+    this.#cancel = this.#clock.after(pause, () => {
+      this.#cancel = undefined
+      callback()
+    })
+  }
+
+  /** Ends a pause without calling back; the next one is the shortest again. */
+  reset(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#failures = 0
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Which process is which: what tells a living owner from one that was killed, from a reboot, from
+ * a process that got the same number later, and from one in another container.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+
+/** A process, as a lease names it. */
+export interface ProcessIdentity {
+  pid: number
+  /** When it started, in the kernel's own count; empty where the system does not tell. */
+  started: string
+  /** The machine, by a hash of its ids and name. */
+  machine: string
+  /** The machine's present run; empty where the system does not tell. */
+  boot: string
+  /** Where its pid means something: the pid namespace, or the host's name. */
+  scope: string
+}
+
+/** This process. */
+export function ownIdentity(): ProcessIdentity {
+  const machineId = read('/etc/machine-id')
+  const machine = createHash('sha256').update(`${machineId}\n${hostname()}`).digest('hex')
+  return {
+    pid: process.pid,
+    started: startOf(process.pid),
+    machine: machine.slice(0, 32),
+    boot: read('/proc/sys/kernel/random/boot_id'),
+    scope: pidNamespace(),
+  }
+}
+
+/**
+ * Whether a process lives. `unknown` where it can't be seen from here: then only what it does
+ * tells.
+ */
+export function isAlive(other: ProcessIdentity, own: ProcessIdentity): boolean | 'unknown' {
+  // The same machine in another run of it: nothing of that run is left.
+  if (other.machine === own.machine && other.boot !== '' && other.boot !== own.boot) return false
+  if (other.boot !== own.boot || other.scope !== own.scope) return 'unknown'
+  if (other.boot === '' && other.machine !== own.machine) return 'unknown'
+  try {
+    process.kill(other.pid, 0)
+  } catch (error) {
+    // EPERM: it lives, and is somebody else's.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  return other.started === '' || other.started === startOf(other.pid)
+}
+
+/** Field 22 of /proc/<pid>/stat, the start time (proc(5)); counted behind the name in brackets. */
+function startOf(pid: number): string {
+  const stat = read(`/proc/${pid}/stat`)
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid')
+  } catch {
+    return hostname()
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The payload of a frame → its records, told to a sink.
+ *
+ * The bytes have passed their checksum before they come here; every type and length is checked
+ * all the same, and what is not the format is a MalformedError. Pure; never decodes a body.
+ */
+import type { CookieShape, CookieShapes } from './cookie.js'
+import { type EntryRecord, MalformedError, RecordKind, type RecordSink } from './format.js'
+
+/** How many fields a record of each kind has, by kind. */
+const FIELDS = [0, 3, 3, 8, 7, 4, 2, 2]
+
+/** Reads records one payload after the other; keeps nothing between payloads. */
+export class RecordReader {
+  #shapes: CookieShapes
+  #cookies: CookieShape[] = []
+  #source: Buffer = Buffer.alloc(0)
+  #position = 0
+  readonly #entry: EntryRecord = {
+    sid: '',
+    expires: 0,
+    stamp: 0,
+    used: 0,
+    cookie: undefined,
+    cookieExpires: NaN,
+  }
+
+  constructor(shapes: CookieShapes) {
+    this.#shapes = shapes
+  }
+
+  /**
+   * Tells the records of `payload` to `sink`, in order. Records before a malformed one have been
+   * told when the MalformedError is thrown.
+   *
+   * @returns how many records were told, definitions not counted
+   */
+  read(payload: Buffer, sink: RecordSink): number {
+    this.#source = payload
+    this.#position = 0
+    this.#cookies = []
+    let told = 0
+    while (this.#position < payload.length) {
+      const head = this.#byte()
+      const kind = this.#byte()
+      if (kind === 0 || FIELDS[kind] !== head - 0x90) throw this.#malformed('a record')
+      switch (kind) {
+        case RecordKind.structure:
+          sink.structure(this.#number(), this.#keys())
+          break
+        case RecordKind.cookie:
+          this.#defineCookie()
+          break
+        case RecordKind.entry:
+        case RecordKind.touch:
+          this.#readEntry()
+          sink.entry(this.#entry, kind === RecordKind.entry ? this.#body() : undefined)
+          told++
+          break
+        case RecordKind.removal:
+          sink.removal(this.#text(), this.#number(), this.#number())
+          told++
+          break
+        case RecordKind.clear:
+          sink.clear(this.#number())
+          told++
+          break
+        default:
+          sink.needs(this.#number())
+      }
+    }
+    return told
+  }
+
+  #readEntry(): void {
+    const entry = this.#entry
+    entry.sid = this.#text()
+    entry.expires = this.#number()
+    entry.stamp = this.#number()
+    entry.used = entry.stamp + this.#number()
+    if (this.#nil()) entry.cookie = undefined
+    else {
+      const cookie = this.#cookies[this.#number()]
+      if (cookie === undefined) throw this.#malformed('a cookie defined in this frame')
+      entry.cookie = cookie
+    }
+    entry.cookieExpires = this.#nil() ? NaN : this.#number()
+  }
+
+  #defineCookie(): void {
+    const id = this.#number()
+    if (id !== this.#cookies.length) throw this.#malformed('the next cookie id')
+    try {
+      this.#cookies.push(this.#shapes.parse(this.#text()))
+    } catch (error) {
+      if (error instanceof MalformedError) throw error
+      throw this.#malformed('a cookie shape')
+    }
+  }
+
+  #keys(): string[] {
+    if (this.#byte() !== 0xdc) throw this.#malformed('an array 16')
+    const at = this.#take(2)
+    const count = this.#source.readUInt16BE(at)
+    const keys: string[] = []
+    for (let i = 0; i < count; i++) keys.push(this.#text())
+    return keys
+  }
+
+  #nil(): boolean {
+    if (this.#source[this.#position] !== 0xc0) return false
+    this.#position++
+    return true
+  }
+
+  #byte(): number {
+    const byte = this.#source[this.#position++]
+    if (byte === undefined) throw this.#malformed('more bytes')
+    return byte
+  }
+
+  /** A number of the kinds the writer makes; always finite. */
+  #number(): number {
+    const source = this.#source
+    const token = this.#byte()
+    if (token <= 0x7f) return token
+    if (token === 0xce) return source.readUInt32BE(this.#take(4))
+    if (token === 0xcf) {
+      const at = this.#take(8)
+      const value = source.readUInt32BE(at) * 0x100000000 + source.readUInt32BE(at + 4)
+      if (value > Number.MAX_SAFE_INTEGER) throw this.#malformed('a safe integer')
+      return value
+    }
+    if (token === 0xcb) {
+      const value = source.readDoubleBE(this.#take(8))
+      if (Number.isFinite(value)) return value
+    }
+    throw this.#malformed('a number')
+  }
+
+  #text(): string {
+    const token = this.#byte()
+    let length: number
+    if (token === 0xd9) length = this.#byte()
+    else if (token === 0xda) length = this.#source.readUInt16BE(this.#take(2))
+    else if (token === 0xdb) length = this.#source.readUInt32BE(this.#take(4))
+    else throw this.#malformed('a string')
+    const at = this.#take(length)
+    return this.#source.toString('utf8', at, at + length)
+  }
+
+  #body(): string {
+    const token = this.#byte()
+    let length: number
+    if (token === 0xc5) length = this.#source.readUInt16BE(this.#take(2))
+    else if (token === 0xc6) length = this.#source.readUInt32BE(this.#take(4))
+    else throw this.#malformed('a body')
+    const at = this.#take(length)
+    return this.#source.toString('latin1', at, at + length)
+  }
+
+  /** Moves past `length` bytes that must be there; returns where they start. */
+  #take(length: number): number {
+    const at = this.#position
+    if (length > this.#source.length - at) throw this.#malformed(`${length} more bytes`)
+    this.#position = at + length
+    return at
+  }
+
+  #malformed(expected: string): MalformedError {
+    return new MalformedError(`Expected ${expected} at byte ${this.#position} of a frame`)
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Entries → one complete snapshot, frame by frame.
+ *
+ * In come the table, the removals and the structures as they are at each step; out go buffers of
+ * about 64 KiB, each made in one go, so that whoever asks for the next may pause as long as it
+ * likes in between. What changes meanwhile is asked for at the end. Never touches a file.
+ */
+import { Packr } from 'msgpackr/pack'
+import {
+  FRAME_TARGET,
+  type EntryRecord,
+  FrameKind,
+  MalformedError,
+  RecordWriter,
+} from './format.js'
+import type { FrameEncoder } from './frames.js'
+import type { Table } from './table.js'
+import type { Tombstones } from './tombstones.js'
+
+/** Slots looked at before an empty chunk is handed out, so that a sparse table cannot hold the loop. */
+const SCAN_AT_ONCE = 32_768
+
+/** What a snapshot is made of. */
+export interface SnapshotSource {
+  table: Table
+  tombstones: Tombstones
+  /** Grows while the snapshot is written; is asked again for every frame. */
+  structures(): readonly (readonly string[])[]
+  /** The sids changed since the last call or the start; undefined where a journal has them. */
+  changes: (() => Iterable<string>) | undefined
+}
+
+/** What the footer says. */
+export interface SnapshotFooter {
+  sessions: number
+  removals: number
+  /** The sequence number of the first frame behind the walk of the entries. */
+  tailFrom: number
+}
+
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true })
+/** Rounds of changes behind the entries; each is smaller than the one before. */
+const TAIL_ROUNDS = 4
+
+/** Makes the chunks of a snapshot. An empty chunk is an invitation to pause. */
+export function* snapshotChunks(
+  source: SnapshotSource,
+  encoder: FrameEncoder,
+): Generator<Buffer, SnapshotFooter, void> {
+  const { table, tombstones } = source
+  const writer = new RecordWriter()
+  const record = emptyRecord()
+  let sessions = 0
+  let removals = 0
+  let defined = 0
+
+  const close = (kind: FrameKind) => {
+    const frame = encoder.frame(kind, writer.payload())
+    writer.reset()
+    return frame
+  }
+  const define = (from: number) => {
+    const structures = source.structures()
+    for (let id = from; id < structures.length; id++) writer.structure(id, structures[id]!)
+    defined = structures.length
+    writer.needs(defined)
+  }
+  const putEntry = (slot: number) => {
+    if (writer.length === 0) define(defined)
+    table.read(slot, record)
+    writer.entry(record, table.body(slot))
+    sessions++
+  }
+
+  yield encoder.head()
+
+  const cleared = tombstones.cleared
+  if (tombstones.cleared > 0) {
+    writer.clear(tombstones.cleared)
+    removals++
+  }
+  for (const [sid, { stamp, until }] of tombstones.entries()) {
+    writer.removal(sid, stamp, until)
+    removals++
+    if (writer.length >= FRAME_TARGET) yield close(FrameKind.removals)
+  }
+  if (writer.length > 0) yield close(FrameKind.removals)
+  define(0)
+  yield close(FrameKind.records)
+
+  for (let slot = 0; slot < table.slots; slot++) {
+    if (table.has(slot)) putEntry(slot)
+    if (writer.length >= FRAME_TARGET) yield close(FrameKind.records)
+    else if (slot % SCAN_AT_ONCE === SCAN_AT_ONCE - 1) yield EMPTY
+  }
+  if (writer.length > 0) yield close(FrameKind.records)
+
+  const tailFrom = encoder.sequence
+  for (let round = 0; source.changes && round < TAIL_ROUNDS; round++) {
+    const sids = [...source.changes()]
+    if (tombstones.cleared > cleared) writer.clear(tombstones.cleared)
+    else if (sids.length === 0) break
+    for (const sid of sids) {
+      const removal = tombstones.get(sid)
+      if (table.find(sid) >= 0 || !removal) continue
+      writer.removal(sid, removal.stamp, removal.until)
+      removals++
+      if (writer.length >= FRAME_TARGET) yield close(FrameKind.removals)
+    }
+    if (writer.length > 0) yield close(FrameKind.removals)
+    for (const sid of sids) {
+      const slot = table.find(sid)
+      if (slot >= 0) putEntry(slot)
+      if (writer.length >= FRAME_TARGET) yield close(FrameKind.records)
+    }
+    if (writer.length > 0) yield close(FrameKind.records)
+  }
+
+  // The structures once more: without them no body could be read, so one torn sector must not do.
+  define(0)
+  yield close(FrameKind.records)
+  const footer = { sessions, removals, tailFrom }
+  yield encoder.frame(FrameKind.footer, Buffer.from(packr.pack(footer)))
+  return footer
+}
+
+/** Reads a footer's payload; throws MalformedError. */
+export function decodeFooter(payload: Buffer): SnapshotFooter {
+  let footer: Partial<Record<keyof SnapshotFooter, unknown>>
+  try {
+    footer = packr.unpack(payload) as typeof footer
+  } catch {
+    throw new MalformedError('Expected a footer')
+  }
+  const { sessions, removals, tailFrom } = footer ?? {}
+  if (![sessions, removals, tailFrom].every(Number.isSafeInteger)) {
+    throw new MalformedError('Expected a footer')
+  }
+  return { sessions, removals, tailFrom } as SnapshotFooter
+}
+
+/** A record to read entries into, one after the other. */
+export function emptyRecord(): EntryRecord {
+  return { sid: '', expires: 0, stamp: 0, used: 0, cookie: undefined, cookieExpires: NaN }
+}
+
+const EMPTY = Buffer.alloc(0)

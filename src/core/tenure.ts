@@ -1,0 +1,418 @@
+/**
+ * From the first look at the files to the last: who owns them, and what follows from that.
+ *
+ * Whoever gets the lease restores and writes. Whoever doesn't restores too, follows what the owner
+ * writes and keeps its own changes in memory until the lease is free; then it reads the last of
+ * what the owner wrote and writes one merged generation. An owner that finds its lease taken writes
+ * no more. What becomes of sessions in memory is the engine's to say.
+ */
+import cluster from 'node:cluster'
+import { randomBytes } from 'node:crypto'
+import { dirname, join } from 'node:path'
+import type { CookieShapes } from './cookie.js'
+import { KeyRing } from './cipher.js'
+import type { Clock, Stamps } from './clock.js'
+import { StoreError } from './errors.js'
+import type { Files } from './file.js'
+import { Follower, type MergeReport } from './follow.js'
+import type { FileHeader } from './header.js'
+import { Intake } from './intake.js'
+import { isLeftover } from './inventory.js'
+import { LeaseHolder, type Owner } from './lease.js'
+import type { MergeTarget } from './merge.js'
+import type { Notes } from './notes.js'
+import type { ResolvedOptions } from './options.js'
+import { Persistence, type SnapshotReport } from './persistence.js'
+import {
+  recover,
+  type RecoverContext,
+  type Recovery,
+  type RestoreReport,
+  survey,
+} from './recover.js'
+import { watch } from './watch.js'
+
+/** `owner` writes; `successor` follows the owner; `none`: memory only, or not open. */
+export type Role = 'owner' | 'successor' | 'none'
+
+/** Who owns the files, as `stats()` and events tell it. */
+export interface Ownership {
+  role: Role
+  /** The process that owns the files; 0: nobody known. */
+  ownerPid: number
+  /** Since when, if anybody does. */
+  since: Date | undefined
+  /** Whether a successor has waited for longer than `takeoverTimeout`. */
+  waited: boolean
+}
+
+/** What a tenure is made of. */
+export interface TenureContext {
+  path: string
+  options: ResolvedOptions
+  files: Files
+  notes: Notes
+  clock: Clock
+  stamps: Stamps
+  shapes: CookieShapes
+  target: MergeTarget & { codec: { frozen: boolean } }
+  onSnapshot(report: SnapshotReport): void
+  onOwner(ownership: Ownership): void
+  onFollow(ownership: Ownership): void
+  onMerge(report: MergeReport): void
+  onError(error: StoreError): void
+  /** Told the highest stamp read from a file. */
+  observe(stamp: number): void
+  /** A merge is about to drop the entry in `slot`. */
+  removing(slot: number): void
+}
+
+/** How often a successor looks whether the owner still lives, in ms. */
+const LOOK_EVERY = 1000
+/** How long a successor gives the owner to notice it before it starts serving, in ms. */
+const NOTICE = 1500
+const NOTICE_EVERY = 25
+
+export class Tenure {
+  readonly #context: TenureContext
+  readonly #keys: KeyRing
+  readonly #lease: LeaseHolder
+  #persistence: Persistence | undefined
+  #follower: Follower | undefined
+  #owner: Owner | undefined
+  #lost: StoreError | undefined
+  #followed = false
+  #catching: Promise<void> | undefined
+  #waited = false
+  #closing = false
+  #closed = false
+  #stops: (() => unknown)[] = []
+
+  constructor(context: TenureContext) {
+    this.#context = context
+    this.#keys = new KeyRing(context.options.encryptionKeys)
+    this.#lease = new LeaseHolder(context.notes, context.path, context.clock)
+  }
+
+  /** Where changes are noted; `undefined` while another process owns the files. */
+  get persistence(): Persistence | undefined {
+    return this.#persistence
+  }
+
+  /** What to note of changes made while another process owns the files. */
+  get own(): Follower['own'] | undefined {
+    return this.#follower?.own
+  }
+
+  /** Whether each change is on disk before it is answered. */
+  get prompt(): boolean {
+    const { durability } = this.#context.options
+    return durability === 'always' || (this.#followed && durability === 'everysec')
+  }
+
+  /** The error with which this process stopped writing for good, if it did. */
+  get lost(): StoreError | undefined {
+    return this.#lost
+  }
+
+  get ownership(): Ownership {
+    if (this.#persistence && !this.#lost) {
+      const since = new Date(this.#lease.since)
+      return { role: 'owner', ownerPid: process.pid, since, waited: false }
+    }
+    const owner = this.#owner
+    return {
+      role: this.#follower ? 'successor' : 'none',
+      ownerPid: owner?.pid ?? 0,
+      since: owner && new Date(owner.since),
+      waited: this.#waited,
+    }
+  }
+
+  /** Reads the files. @throws StoreError where they can't be read, or `ERR_OWNED` */
+  async open(): Promise<RestoreReport> {
+    const started = performance.now()
+    const { options, stamps, target } = this.#context
+    target.codec.frozen = true
+    await this.#makeFolder()
+    this.#owner = await this.#acquire()
+    if (this.#owner && options.onOwned === 'throw') throw this.#owned(this.#owner)
+    if (cluster.isWorker) warnOfCluster()
+    try {
+      const recovery = await recover(this.#recoverContext(this.#owner !== undefined))
+      await this.#keys.prepare(recovery.salt)
+      stamps.observe(recovery.stamp)
+      if (this.#owner) await this.#follow(recovery)
+      else {
+        await this.#cleanUp()
+        this.#own(recovery)
+      }
+      return { ...recovery.report, durationMs: performance.now() - started }
+    } catch (error) {
+      this.#lease.release()
+      throw error
+    }
+  }
+
+  async #makeFolder(): Promise<void> {
+    const { files, path } = this.#context
+    try {
+      await files.makeFolder(path)
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      const message = `Expected a folder for ${path}, found ${code}`
+      throw new StoreError('ERR_OPEN', message, { path, cause })
+    }
+  }
+
+  /** The lease, or who has it. With a disk that takes no lease, nobody known has it. */
+  async #acquire(): Promise<Owner | undefined> {
+    const { path, clock, onError } = this.#context
+    try {
+      return await this.#lease.acquire()
+    } catch (cause) {
+      const { code = 'an error' } = cause as NodeJS.ErrnoException
+      if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
+        const message = `Expected a folder to write ${path} in, found ${code}. Give this process the rights`
+        throw new StoreError('ERR_OPEN', message, { path, cause })
+      }
+      const message = `Expected to write beside ${path}, found ${code}. Sessions are served from memory; writing is tried again`
+      onError(new StoreError('ERR_WRITE', message, { path, cause }))
+      return { pid: 0, since: clock.now(), followed: true }
+    }
+  }
+
+  /** What a read has to wait for, so that it sees what the owner has written by now. */
+  catchUp(): Promise<void> | undefined {
+    if (!this.#follower) return undefined
+    return this.#catching ?? (this.#follower.stale ? this.#look() : undefined)
+  }
+
+  /** Flushes, gives the lease up and stops looking. Rejects where the flush failed. */
+  async close(): Promise<void> {
+    // The owner may be gone by now, and what was changed here can be written after all.
+    if (this.#follower) await this.#look()
+    this.#closing = true
+    await this.#catching
+    await this.#stop()
+    if (this.#follower) this.#tellUnwritten(this.#follower)
+    try {
+      if (!this.#lost) await this.#persistence?.close()
+    } finally {
+      this.#closed = true
+      this.#lease.release()
+    }
+  }
+
+  /** Writes what is unsaved while the process exits, and gives the lease up. */
+  flushSync(): void {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#follower) this.#tellUnwritten(this.#follower)
+    try {
+      if (!this.#lost) this.#persistence?.flushSync()
+    } finally {
+      this.#lease.release()
+    }
+  }
+
+  /** Removes what a process that was killed while writing left behind. */
+  async #cleanUp(): Promise<void> {
+    const { files, path } = this.#context
+    const names = await files.siblings(path).catch(() => [])
+    for (const name of names.filter((one) => isLeftover(path, one))) {
+      await files.remove(join(dirname(path), name)).catch(ignore)
+    }
+  }
+
+  /** The lease is ours. */
+  #own(recovery: Recovery): Persistence {
+    const { options, target, path } = this.#context
+    target.codec.frozen = false
+    const persistence = new Persistence(
+      {
+        ...this.#context,
+        ...options,
+        keys: this.#keys,
+        encoding: this.#encoding,
+        journaling: options.durability !== 'snapshot',
+        lease: this.#lease,
+      },
+      recovery,
+    )
+    this.#persistence = persistence
+    this.#owner = undefined
+    this.#lease.keep((error) => this.#lose(error))
+    if (!options.watch) return persistence
+    const intake = new Intake({ ...this.#context, keys: this.#keys }, persistence)
+    const stopWatching = watch(path, ownerCares, (suffix) => {
+      if (suffix === '') intake.notice()
+      else void this.#greet()
+    })
+    this.#stops.push(() => intake.stop(), stopWatching)
+    void this.#greet()
+    return persistence
+  }
+
+  /** From when a successor is there, each change is on disk before it is answered. */
+  async #greet(): Promise<void> {
+    const names = await this.#context.notes.siblings(this.#context.path).catch(() => [])
+    this.#followed = names.some((name) => name.includes(SUCCESSOR))
+    if (this.#followed) this.#lease.announceFollowed()
+  }
+
+  #lose(error: StoreError): void {
+    this.#lost = error
+    this.#persistence?.abandon(error)
+    void this.#stop()
+    this.#context.onError(error)
+  }
+
+  /** Another process owns the files. */
+  async #follow(recovery: Recovery): Promise<void> {
+    const { options, clock, notes, path, onFollow } = this.#context
+    this.#follower = new Follower({ ...this.#context, keys: this.#keys }, recovery)
+    const note = `${path}${SUCCESSOR}${process.pid}-${randomBytes(6).toString('hex')}`
+    await notes.create(note, () => `${process.pid}\n`).catch(ignore)
+    const stopLooking = clock.every(LOOK_EVERY, () => void this.#look())
+    const stopWarning = clock.after(options.takeoverTimeout, () => this.#warn())
+    this.#stops.push(stopLooking, stopWarning, () => notes.remove(note).catch(ignore))
+    if (options.watch) this.#stops.push(watch(path, successorCares, () => void this.#look()))
+    await this.#awaitNotice()
+    onFollow(this.ownership)
+  }
+
+  /** Waits a moment for the owner to know of us; without that, what it writes comes within a second. */
+  async #awaitNotice(): Promise<void> {
+    const until = performance.now() + NOTICE
+    while (this.#owner && !this.#owner.followed && performance.now() < until) {
+      await this.#pause(NOTICE_EVERY)
+      await this.#look()
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#context.clock.after(ms, resolve))
+  }
+
+  /** Applies what is new, and takes the lease if it is free. Calls during one share it. */
+  #look(): Promise<void> {
+    this.#catching ??= this.#lookOnce()
+      .catch((cause: unknown) => this.#context.onError(this.#wrap(cause)))
+      .finally(() => (this.#catching = undefined))
+    return this.#catching
+  }
+
+  async #lookOnce(): Promise<void> {
+    const follower = this.#follower
+    if (!follower || this.#closing) return
+    this.#tellMerge(await follower.scan())
+    this.#owner = await this.#lease.acquire()
+    if (this.#owner) return
+    // What the owner wrote last, before it let go.
+    this.#tellMerge(await follower.scan())
+    const recovery = await survey(this.#recoverContext(true))
+    await this.#keys.prepare(recovery.salt)
+    await this.#stop()
+    this.#follower = undefined
+    const persistence = this.#own(recovery)
+    const { tombstones } = this.#context.target
+    for (const sid of follower.own.sets) persistence.set(sid)
+    for (const sid of follower.own.removals) {
+      const removal = tombstones.get(sid)
+      if (removal) persistence.remove(sid, removal)
+    }
+    persistence.snapshot().catch((error: unknown) => this.#context.onError(this.#wrap(error)))
+    this.#context.onOwner(this.ownership)
+  }
+
+  #tellMerge(report: MergeReport): void {
+    if (report.applied > 0 || report.removed > 0) this.#context.onMerge(report)
+  }
+
+  #tellUnwritten({ own }: Follower): void {
+    const count = own.sets.size + own.removals.size
+    if (count === 0) return
+    const { path, onError } = this.#context
+    const message =
+      `Expected to own ${path} before closing, found that process ${this.#owner?.pid ?? 0} still ` +
+      `does: ${count} sessions changed here have not been written`
+    onError(new StoreError('ERR_OWNED', message, { path }))
+  }
+
+  #warn(): void {
+    this.#waited = true
+    const { path, options, onFollow } = this.#context
+    process.emitWarning(
+      `Process ${this.#owner?.pid ?? 0} has owned ${path} for ${options.takeoverTimeout} ms since ` +
+        'this one started, and is not letting go. If both are meant to stay, each will see its own ' +
+        'sessions only: see "More than one process" in the README',
+      { type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' },
+    )
+    onFollow(this.ownership)
+  }
+
+  async #stop(): Promise<void> {
+    const stops = this.#stops
+    this.#stops = []
+    await Promise.all(stops.map((stop) => stop()))
+  }
+
+  #recoverContext(readOnly: boolean): RecoverContext {
+    const { clock, options } = this.#context
+    return {
+      ...this.#context,
+      keys: this.#keys,
+      encoding: this.#encoding,
+      onCorrupt: options.onCorrupt,
+      now: clock.now(),
+      readOnly,
+    }
+  }
+
+  get #encoding(): FileHeader['encoding'] {
+    return this.#context.options.serializer ? 'serializer' : 'msgpack'
+  }
+
+  #owned({ pid, since }: Owner): StoreError {
+    const { path } = this.#context
+    return new StoreError(
+      'ERR_OWNED',
+      `Expected ${path} to be free, found that process ${pid} has owned it since ` +
+        `${new Date(since).toISOString()}. Stop that process, give this one another ` +
+        "`snapshotPath`, or set `onOwned` to 'follow' to let it take over when the other stops",
+      { path },
+    )
+  }
+
+  #wrap(cause: unknown): StoreError {
+    if (cause instanceof StoreError) return cause
+    const { path } = this.#context
+    const { code } = cause as NodeJS.ErrnoException
+    const message = `Expected to look after ${path}, found ${code ?? 'an error'}`
+    return new StoreError('ERR_OPEN', message, { path, cause })
+  }
+}
+
+/** What a successor calls its note, behind the path. */
+const SUCCESSOR = '.successor-'
+
+function ownerCares(suffix: string): boolean {
+  return suffix === '' || suffix.startsWith(SUCCESSOR)
+}
+
+function successorCares(suffix: string): boolean {
+  return suffix === '' || suffix.startsWith('.journal-') || suffix.startsWith('.lease-')
+}
+
+function warnOfCluster(): void {
+  process.emitWarning(
+    'A store in a cluster worker shares no sessions with the other workers: see "More than one ' +
+      'process" in the README',
+    { type: 'PersistentMemoryStoreWarning', code: 'PMS_CLUSTER' },
+  )
+}
+
+function ignore(): void {
+  // Nothing that a session depends on.
+}

@@ -1,0 +1,10 @@
+/** The public names. */
+export { PersistentMemoryStore } from './store.js'
+export type { Callback, StoreEvents, StoreStats } from './store.js'
+export { StoreError } from './core/errors.js'
+export type { ArgumentErrorCode, StoreErrorCode } from './core/errors.js'
+export type * from './core/options.js'
+export type { SnapshotReport, SnapshotStats } from './core/persistence.js'
+export type { MergeReport } from './core/follow.js'
+export type { Ownership, Role } from './core/tenure.js'
+export type { FileReport, RestoreReport } from './core/recover.js'

@@ -1,0 +1,345 @@
+/**
+ * PersistentMemoryStore: express-session's Store over the engine.
+ *
+ * In come callbacks or none, out go exactly one answer each: to the callback, later, or as a
+ * promise. State changes before a method returns. Holds no logic of its own beyond that, the prune
+ * timer and what happens when the process ends.
+ */
+import session from 'express-session'
+import type { SessionData } from 'express-session'
+import { onExit } from 'signal-exit'
+import { type Counters, Engine, type EngineEvents, type Surroundings } from './core/engine.js'
+import { type Clock, systemClock } from './core/clock.js'
+import { StoreError } from './core/errors.js'
+import {
+  type PersistentMemoryStoreOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from './core/options.js'
+import type { SnapshotReport, SnapshotStats } from './core/persistence.js'
+import type { MergeReport } from './core/follow.js'
+import type { RestoreReport } from './core/recover.js'
+import type { Ownership } from './core/tenure.js'
+
+/** How an operation answers a callback. */
+export type Callback<T = void> = (error: unknown, value?: T) => void
+
+/** What {@link PersistentMemoryStore.stats} returns. */
+export interface StoreStats extends Counters {
+  /** Sessions in memory, expired ones that nobody has noticed yet included. */
+  sessions: number
+  /** Bytes of encoded sessions and their ids. */
+  bytes: number
+  /** What the restore found; zeros before it is done. */
+  restored: RestoreReport
+  /** The last snapshot written, or tried. */
+  snapshot: SnapshotStats | undefined
+  /** Bytes in the journals since that snapshot. */
+  journalBytes: number
+  /** Whether memory holds anything that the files don't. */
+  unsaved: boolean
+  /** Why the last attempt to write failed, until one succeeds. */
+  writeError: StoreError | undefined
+  /** Who owns the files; `undefined` where there are none. */
+  ownership: Ownership | undefined
+}
+
+/** The events of a store and what their listeners get. */
+export interface StoreEvents {
+  ready: [report: RestoreReport]
+  snapshot: [report: SnapshotReport]
+  expired: [sid: string]
+  evicted: [sid: string]
+  owner: [ownership: Ownership]
+  follow: [ownership: Ownership]
+  merge: [report: MergeReport]
+  error: [error: StoreError]
+}
+
+/**
+ * A session store for Express that keeps sessions in memory and still has them after a restart.
+ *
+ * Each method takes a callback as its last argument, or returns a promise without one. Until the
+ * files have been read, reads wait.
+ */
+export class PersistentMemoryStore extends session.Store {
+  readonly #options: ResolvedOptions
+  readonly #engine: Engine
+  readonly #clock: Clock
+  #stopPrune: (() => void) | undefined
+  #forgetExit: (() => void) | undefined
+  #warned = new Set<string>()
+
+  /**
+   * @param options see {@link PersistentMemoryStoreOptions}; all are optional
+   * @throws TypeError or RangeError with code `ERR_OPTION_UNKNOWN` or `ERR_OPTION_VALUE`
+   */
+  constructor(options?: PersistentMemoryStoreOptions)
+  /** @internal */
+  constructor(options?: PersistentMemoryStoreOptions, surroundings?: Partial<Surroundings>)
+  constructor(options?: PersistentMemoryStoreOptions, surroundings: Partial<Surroundings> = {}) {
+    super()
+    // Each session() middleware that shares a store listens to it.
+    this.setMaxListeners(0)
+    this.#options = resolveOptions(options)
+    this.#clock = surroundings.clock ?? systemClock
+    const events: EngineEvents = {
+      ready: (report) => this.#emit('ready', report),
+      snapshot: (report) => this.#emit('snapshot', report),
+      expired: (sid) => this.#emit('expired', sid),
+      evicted: (sid) => this.#emit('evicted', sid),
+      owner: (ownership) => this.#emit('owner', ownership),
+      follow: (ownership) => this.#emit('follow', ownership),
+      merge: (report) => this.#emit('merge', report),
+      error: (error) => this.#report(error),
+    }
+    this.#engine = new Engine(this.#options, events, surroundings)
+    this.#engine.open()
+    if (this.#options.flushOnExit && this.#options.snapshotPath !== false) {
+      this.#forgetExit = onExit(() => this.#flushAtExit(), { alwaysLast: true })
+    }
+    this.startInterval()
+  }
+
+  /** Fetches a session: a fresh plain object, or `undefined` where there is none or it expired. */
+  override get(sid: string, callback: Callback<SessionData | undefined>): void
+  override get(sid: string): Promise<SessionData | undefined>
+  override get(
+    sid: string,
+    callback?: Callback<SessionData | undefined>,
+  ): Promise<SessionData | undefined> | void {
+    return this.#read(() => this.#engine.get(text(sid)) as SessionData | undefined, callback)
+  }
+
+  /** Stores a session, whole. Its `cookie` and the `ttl` option say how long it lives. */
+  override set(sid: string, session: SessionData, callback: Callback): void
+  override set(sid: string, session: SessionData): Promise<void>
+  override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
+    return this.#change(() => this.#engine.prepareSet(text(sid), session), callback, true)
+  }
+
+  /** Replaces the cookie and the expiry of a session, never its data. None there is no error. */
+  override touch(sid: string, session: SessionData, callback: Callback): void
+  override touch(sid: string, session: SessionData): Promise<void>
+  override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
+    return this.#change(() => this.#engine.prepareTouch(text(sid), session), callback, false)
+  }
+
+  /** Destroys one session or several. None there is no error. */
+  override destroy(sid: string | readonly string[], callback: Callback): void
+  override destroy(sid: string | readonly string[]): Promise<void>
+  override destroy(sid: string | readonly string[], callback?: Callback): Promise<void> | void {
+    const sids = Array.isArray(sid) ? sid.map(text) : [text(sid as string)]
+    return this.#change(
+      () => () => sids.forEach((one) => this.#engine.destroy(one)),
+      callback,
+      true,
+    )
+  }
+
+  /** Destroys all sessions. */
+  override clear(callback: Callback): void
+  override clear(): Promise<void>
+  override clear(callback?: Callback): Promise<void> | void {
+    return this.#change(() => () => this.#engine.clear(), callback, true)
+  }
+
+  /** All live sessions, by sid, in an object without prototype. */
+  override all(callback: Callback<Record<string, SessionData>>): void
+  override all(): Promise<Record<string, SessionData>>
+  override all(
+    callback?: Callback<Record<string, SessionData>>,
+  ): Promise<Record<string, SessionData>> | void {
+    const all = () => this.#engine.all() as Promise<unknown> as Promise<Record<string, SessionData>>
+    return this.#read(all, callback)
+  }
+
+  /** How many sessions are live. */
+  override length(callback: Callback<number>): void
+  override length(): Promise<number>
+  override length(callback?: Callback<number>): Promise<number> | void {
+    return this.#read(() => this.#engine.length(), callback)
+  }
+
+  /** The sids of all live sessions, those that came last first. */
+  ids(callback: Callback<string[]>): void
+  ids(): Promise<string[]>
+  ids(callback?: Callback<string[]>): Promise<string[]> | void {
+    return this.#read(() => this.#engine.ids(), callback)
+  }
+
+  /** Drops what has expired. */
+  prune(callback: Callback): void
+  prune(): Promise<void>
+  prune(callback?: Callback): Promise<void> | void {
+    return this.#read(() => this.#engine.prune(), callback)
+  }
+
+  /** Starts pruning every `checkPeriod` ms, anew where it has been started. */
+  startInterval(): void {
+    this.stopInterval()
+    const { checkPeriod } = this.#options
+    if (checkPeriod === 0) return
+    this.#stopPrune = this.#clock.every(checkPeriod, () => {
+      this.#engine.whenReady(() => void this.#engine.prune().catch(ignore))
+    })
+  }
+
+  /** Stops the timed pruning. */
+  stopInterval(): void {
+    this.#stopPrune?.()
+    this.#stopPrune = undefined
+  }
+
+  /**
+   * Resolves when the sessions have been restored, with the report of it.
+   *
+   * Rejects with a StoreError where the store can't open; every operation fails with it then.
+   */
+  ready(callback: Callback<RestoreReport>): void
+  ready(): Promise<RestoreReport>
+  ready(callback?: Callback<RestoreReport>): Promise<RestoreReport> | void {
+    return settle(this.#engine.ready(), callback)
+  }
+
+  /** Writes a snapshot now; a call during one waits for the next. */
+  snapshot(callback: Callback<SnapshotReport>): void
+  snapshot(): Promise<SnapshotReport>
+  snapshot(callback?: Callback<SnapshotReport>): Promise<SnapshotReport> | void {
+    return settle(this.#engine.snapshot(), callback)
+  }
+
+  /** Makes everything so far durable. */
+  flush(callback: Callback): void
+  flush(): Promise<void>
+  flush(callback?: Callback): Promise<void> | void {
+    return settle(this.#engine.flush(), callback)
+  }
+
+  /** Flushes, stops the timers and lets go of the files. Idempotent. */
+  close(callback: Callback): void
+  close(): Promise<void>
+  close(callback?: Callback): Promise<void> | void {
+    this.stopInterval()
+    const closed = this.#engine.close().then(() => this.#forgetExit?.())
+    return settle(closed, callback)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Figures of this moment. */
+  stats(): StoreStats {
+    const { counters, size, bytes, restored, persistence, ownership } = this.#engine
+    return {
+      sessions: size,
+      bytes,
+      ...counters,
+      restored,
+      snapshot: persistence?.lastSnapshot,
+      journalBytes: persistence?.journalBytes ?? 0,
+      unsaved: persistence?.unsaved ?? false,
+      writeError: persistence?.failure,
+      ownership,
+    }
+  }
+
+  /** Prepares a change now, makes it at once or when the files are read, and answers. */
+  #change(prepare: () => () => void, callback: Callback | undefined, durable: boolean) {
+    let change: () => void
+    try {
+      this.#engine.requireOpen()
+      change = prepare()
+    } catch (error) {
+      return fail(error, callback)
+    }
+    return this.#answer(() => {
+      change()
+      return durable ? this.#engine.acknowledged() : undefined
+    }, callback)
+  }
+
+  /** Reads now, or when what another process has written has been read. */
+  #read<T>(operation: () => T | Promise<T>, callback?: Callback<T>): Promise<T> | void {
+    try {
+      this.#engine.requireOpen()
+    } catch (error) {
+      return fail(error, callback)
+    }
+    const news = this.#engine.isReady ? this.#engine.catchUp() : undefined
+    if (news) return settle(news.then(operation), callback)
+    return this.#answer(operation, callback)
+  }
+
+  /** Runs an operation now, or when the files are read, and answers once. */
+  #answer<T>(operation: () => T | Promise<T>, callback?: Callback<T>): Promise<T> | void {
+    if (!this.#engine.isReady) {
+      const later = new Promise<T>((resolve, reject) => {
+        this.#engine.whenReady(() => {
+          try {
+            resolve(operation())
+          } catch (error) {
+            reject(error as Error)
+          }
+        })
+      })
+      return settle(later, callback)
+    }
+    let value
+    try {
+      value = operation()
+    } catch (error) {
+      return fail(error, callback)
+    }
+    if (value instanceof Promise) return settle(value, callback)
+    if (typeof callback !== 'function') return Promise.resolve(value)
+    process.nextTick(callback, null, value)
+  }
+
+  #flushAtExit(): void {
+    try {
+      this.#engine.flushSync()
+    } catch (cause) {
+      // Nobody is left to listen to events.
+      const { code } = cause as NodeJS.ErrnoException
+      process.stderr.write(`persistent-memorystore: unsaved sessions are lost: ${code ?? cause}\n`)
+    }
+  }
+
+  #report(error: StoreError): void {
+    if (this.listenerCount('error') > 0) {
+      this.emit('error', error)
+      return
+    }
+    if (this.#warned.has(error.code)) return
+    this.#warned.add(error.code)
+    process.emitWarning(error.message, { type: 'PersistentMemoryStoreWarning', code: error.code })
+  }
+
+  #emit<K extends keyof StoreEvents>(event: K, ...payload: StoreEvents[K]): void {
+    if (this.listenerCount(event) > 0) this.emit(event, ...payload)
+  }
+}
+
+function ignore(): void {
+  // A store that could not open has said so.
+}
+
+function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<T> | void {
+  if (typeof callback !== 'function') return promise
+  // Called from the loop, not from the promise: what it throws is its own affair.
+  promise.then(
+    (value) => process.nextTick(callback, null, value),
+    (error: unknown) => process.nextTick(callback, error),
+  )
+}
+
+function fail(error: unknown, callback?: Callback<never>): Promise<never> | void {
+  if (typeof callback !== 'function') return Promise.reject(error as Error)
+  process.nextTick(callback, error)
+}
+
+function text(sid: string): string {
+  return typeof sid === 'string' ? sid : String(sid)
+}
