@@ -239,7 +239,7 @@ export class PersistentMemoryStore extends session.Store {
       restored,
       snapshot: persistence?.lastSnapshot,
       journalBytes: persistence?.journalBytes ?? 0,
-      unsaved: persistence?.unsaved ?? false,
+      unsaved: this.#engine.unsaved,
       writeError: persistence?.failure,
       ownership,
     }

@@ -16,7 +16,7 @@ export interface Clock {
 }
 
 export const systemClock: Clock = {
-  now: Date.now,
+  now: () => Date.now(),
   after(ms, callback) {
     const timer = setTimeout(callback, ms).unref()
     return () => clearTimeout(timer)
@@ -26,6 +26,11 @@ export const systemClock: Clock = {
     return () => clearInterval(timer)
   },
 }
+
+/** The last moment a Date can hold (ECMAScript, time values and time range). */
+export const LATEST_DATE = 8.64e15
+/** Stamps that clocks can lead to are lower, in this century and the next; a higher one is not ours. */
+export const LATEST_STAMP = 2 ** 52
 
 /** Stamps to a millisecond: how many changes fit into one before stamps run ahead of the clock. */
 const PER_MILLISECOND = 1024

@@ -1,24 +1,26 @@
 /**
- * A session's data ⇄ its encoded body.
+ * A session's data ⇄ its encoded body, by msgpackr.
  *
  * In comes a session as the user left it; out goes its body, a string of one-byte characters that
  * is kept in memory and written to disk as it stands, and back. Shapes that recur are told once, in
- * a list of shared structures that a body needs for decoding; the list only grows. What an object
- * means as data is decided in `data.ts`, the bytes in `pack.ts` and `unpack.ts`. Never stores
- * `cookie`, `id` or `req`, never quotes a session's contents in an error, touches no file.
+ * a list of shared structures that only grows. Never stores `cookie`, `id` or `req`, never quotes a
+ * session's contents in an error, touches no file.
  *
- * A body is MessagePack as msgpackr writes it, but for strings: those whose characters all fit a
- * byte stand in it in Latin-1, so that they are cut out and not decoded; others have a type of
- * their own (`tokens.ts`), as Map has.
+ * A body is one MessagePack value: the data, or, where that holds what JSON doesn't know, an array
+ * with the data in it (values.ts).
  */
-
-import { makeRecordReader, makeRecordWriter } from './compiled.js'
-import { findPit, isPlain, isReserved, MAX_DEPTH, visible } from './data.js'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr/pack'
 import { StoreError, withCode } from './errors.js'
-import { packField, packSession, TOO_DEEP } from './pack.js'
-import { Shapes } from './shapes.js'
-import { BEYOND_BYTE } from './tokens.js'
-import { read, unpack } from './unpack.js'
+import { type Shape, Shapes } from './shapes.js'
+import {
+  asJsonSees,
+  Converter,
+  DEEPEST,
+  type Inner,
+  isPlainKey,
+  revive,
+  TooDeepError,
+} from './values.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {
@@ -26,8 +28,6 @@ export interface SessionCodec {
   encode(session: object): string
   /** Decodes a body into a fresh plain object. */
   decode(body: string): Record<string, unknown>
-  /** Decodes the body that lies in `buffer` from `start` to before `end`. */
-  decodeBytes(buffer: Uint8Array, start: number, end: number): Record<string, unknown>
   /** The shared structures in the order of their indexes; append-only. */
   readonly structures: readonly (readonly string[])[]
   /** Takes over the structures of a file, if that is possible. */
@@ -36,102 +36,189 @@ export interface SessionCodec {
   frozen: boolean
 }
 
-export interface CodecOptions {
-  /** How many structures are made at most, 0 to 8224. Default 1024. */
-  maxStructures?: number
-}
+/** What msgpackr keeps with each structure (its pack.js, `newRecord`). */
+type Structure = string[] & { isShared?: boolean; highByte?: number }
+type Structures = Structure[] & { sharedLength?: number; transitions?: unknown }
 
-const DEFAULT_MAX_STRUCTURES = 1024
-/** For how many sessions strings are looked at one by one after one of them went beyond a byte. */
-const CAREFUL_FOR = 64
-/** The engine joins strings by copying them below this length, by reference from it on. */
-const JOINED_FROM = 13
-
-// Characters go through here to become a string of their own, without the parts it was built from.
-const scratch = Buffer.allocUnsafeSlow(16384)
+/** Fixed: whether ids have a second byte hangs on it, and bodies outlive the process. */
+const MOST_STRUCTURES = 1024
+/** A structure in a file may be larger than those we make, within reason. */
+const MOST_KEYS = 4096
+const SCRATCH = 64 * 1024
+/** The first byte of a body whose data is in an array. */
+const WRAPPED = 0x91
+const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
 
 /** The built-in encoding. */
 export class Codec implements SessionCodec {
-  readonly #shapes: Shapes
-  #careful = 0
+  frozen = false
+  readonly #structures: Structures = Object.assign([], { sharedLength: 0 })
+  readonly #shapes = new Shapes(() => this.#structures)
+  readonly #packr: Packr
+  readonly #inner: Inner
+  #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
+  /** Whether each object is written as a record, in the order that msgpackr comes to them. */
+  #records: boolean[] = []
+  #next = 0
+  /** Whether bytes stand for values that msgpackr doesn't carry. */
+  #wrapped = false
 
-  constructor(options: CodecOptions = {}) {
-    this.#shapes = new Shapes(options.maxStructures ?? DEFAULT_MAX_STRUCTURES, {
-      reader: (keys) => makeRecordReader(keys, read),
-      writer: (keys, token) => makeRecordWriter(keys, token, packField),
-    })
+  constructor() {
+    const options = {
+      structures: this.#structures,
+      maxSharedStructures: MOST_STRUCTURES,
+      maxOwnStructures: 0,
+      useRecords: () => this.#records[this.#next++] ?? false,
+      mapsAsObjects: true,
+      variableMapSize: true,
+      useToJSON: false,
+      // All strings of a session in one piece: one call to decode them, not one each.
+      bundleStrings: true,
+    }
+    this.#packr = new Packr(options as unknown as ConstructorParameters<typeof Packr>[0])
+    this.#inner = {
+      pack: (value) => Buffer.from(this.#pack(value, true), 'latin1'),
+      unpack: (bytes) => this.#packr.unpack(bytes as Buffer) as unknown,
+    }
   }
 
   get structures(): readonly (readonly string[])[] {
-    return this.#shapes.structures
-  }
-
-  get frozen(): boolean {
-    return this.#shapes.frozen
-  }
-
-  set frozen(frozen: boolean) {
-    this.#shapes.frozen = frozen
+    return this.#structures
   }
 
   /**
    * Encodes the data of a session: what JSON would carry, and Date, Map, Set, RegExp, BigInt,
    * Buffer, typed arrays, ArrayBuffer, DataView, `undefined`, NaN, ±Infinity and −0 as themselves.
-   * Throws a TypeError `ERR_SESSION_ENCODE` that names the keys leading to a cycle or to more than
-   * 500 levels; what a getter or `toJSON` of the session throws is thrown on.
+   *
+   * @throws TypeError `ERR_SESSION_ENCODE` that names the keys leading to a cycle, or to more than
+   * 500 levels; what a getter or a `toJSON` of the session throws
    */
   encode(session: object): string {
-    let data: unknown = session
+    const data = dataOf(session)
+    const body = this.#pack(data, false)
+    if (body !== undefined) return body
     try {
-      data = visible(session, '')
-      return this.#pack(asObject(data))
+      return this.#pack([new Converter(this.#inner).convert(data)], true)
     } catch (error) {
-      if (error === TOO_DEEP) throw tooDeep(asObject(data))
-      throw error
+      throw error instanceof TooDeepError ? tooDeep(error) : error
     }
   }
 
-  #pack(data: object): string {
-    if (this.#careful === 0) {
-      const { text } = packSession(data, this.#shapes, false)
-      if (text.length < JOINED_FROM && !BEYOND_BYTE.test(text)) return text
-      const body = flat(text)
-      if (body === text) return body
-      // What was packed is packed once more, so that the session is not asked twice.
-      data = unpack(text, this.#shapes.readers, true) as object
-    }
-    const { text, wide } = packSession(data, this.#shapes, true)
-    this.#careful = wide ? CAREFUL_FOR : this.#careful - 1
-    return flat(text)
-  }
-
-  /** Throws a StoreError `ERR_SESSION_DECODE` for a body that isn't whole or is of other structures. */
+  /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
   decode(body: string): Record<string, unknown> {
-    let value: unknown
+    const { length } = body
+    const scratch = length <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(length)
+    scratch.write(body, 0, length, 'latin1')
+    let data: unknown
     try {
-      value = unpack(body, this.#shapes.readers)
+      data = this.#packr.unpack(scratch, length as never)
+      if (scratch[0] === WRAPPED) data = revive((data as unknown[])[0], this.#inner)
     } catch {
       // The error underneath may quote the session.
       throw undecodable()
     }
-    const session = asSession(value)
-    if (!isPlain(session)) throw undecodable()
-    return session
-  }
-
-  /** See {@link decode}; the bytes are not kept. */
-  decodeBytes(buffer: Uint8Array, start: number, end: number): Record<string, unknown> {
-    return this.decode(latin1(buffer.subarray(start, end)))
+    return asSession(data)
   }
 
   /**
    * Takes over the shared structures of a file. Returns true if from then on bodies made with
    * `structures` decode right: the list is the beginning of ours, or ours of it, which is then
    * extended. Returns false and changes nothing otherwise: another Codec can read those bodies.
-   * Throws a StoreError `ERR_DAMAGED` for what is no list of structures.
+   *
+   * @throws StoreError `ERR_DAMAGED` for what is no list of structures
    */
   adopt(structures: readonly (readonly string[])[]): boolean {
-    return this.#shapes.adopt(structures)
+    if (!isList(structures)) {
+      throw new StoreError('ERR_DAMAGED', 'The list of shared structures is damaged')
+    }
+    const common = Math.min(structures.length, this.#structures.length)
+    for (let id = 0; id < common; id++) {
+      if (!sameKeys(structures[id]!, this.#structures[id]!)) return false
+    }
+    for (const keys of structures.slice(common)) {
+      this.#append([...keys])
+      this.#shapes.share(keys)
+    }
+    return true
+  }
+
+  /** The packed value; `undefined` where it holds what msgpackr doesn't carry. */
+  #pack(value: unknown, wrapped: true): string
+  #pack(value: unknown, wrapped: false): string | undefined
+  #pack(value: unknown, wrapped: boolean): string | undefined {
+    // A getter may have come here while another session is being encoded.
+    const outer = { records: this.#records, next: this.#next, wrapped: this.#wrapped }
+    this.#records = []
+    this.#next = 0
+    this.#wrapped = wrapped
+    try {
+      if (!this.#carries(value, 0)) return undefined
+      const target = this.#packr.pack(value, PACK_MODE) as Buffer & { start: number; end: number }
+      return target.toString('latin1', target.start, target.end)
+    } finally {
+      this.#records = outer.records
+      this.#next = outer.next
+      this.#wrapped = outer.wrapped
+    }
+  }
+
+  /** Whether msgpackr brings a value back as it is; decides on the way what is a record. */
+  #carries(value: unknown, depth: number): boolean {
+    switch (typeof value) {
+      case 'string':
+        return value.isWellFormed()
+      case 'number':
+        return value !== 0 || 1 / value > 0
+      case 'boolean':
+        return true
+      case 'object':
+        if (value === null) return true
+        break
+      default:
+        return false
+    }
+    if (depth > (this.#wrapped ? DEEPEST + 1 : DEEPEST)) return false
+    if (Array.isArray(value)) {
+      if ((value as { toJSON?: unknown }).toJSON !== undefined) return false
+      for (let i = 0; i < value.length; i++) {
+        if (!this.#carries(value[i], depth + 1)) return false
+      }
+      return true
+    }
+    if (Object.getPrototypeOf(value) !== Object.prototype) {
+      return this.#wrapped && value instanceof Uint8Array
+    }
+    return this.#carriesKeyed(value as Record<string, unknown>, depth)
+  }
+
+  #carriesKeyed(value: Record<string, unknown>, depth: number): boolean {
+    const index = this.#records.push(false) - 1
+    let shape: Shape | undefined = this.#shapes.root
+    for (const key in value) {
+      const known: Shape | undefined = shape?.child(key)
+      if (known !== undefined) shape = known
+      else if (!isPlainKey(key)) return false
+      else if (shape !== undefined) shape = this.frozen ? undefined : this.#shapes.step(shape, key)
+      if (!this.#carries(value[key], depth + 1)) return false
+    }
+    if (shape === undefined || shape.depth === 0) return true
+    if (!shape.shared && !this.frozen && this.#structures.length < MOST_STRUCTURES) {
+      if (shape.meet()) {
+        this.#append(Object.keys(value))
+        shape.shared = true
+      }
+    }
+    this.#records[index] = shape.shared
+    return true
+  }
+
+  /** Adds a structure to msgpackr's list, as its own code would. */
+  #append(keys: Structure): void {
+    const id = this.#structures.push(keys) - 1
+    keys.isShared = true
+    keys.highByte = id < 32 ? -1 : (id - 32) >> 5
+    this.#structures.sharedLength = this.#structures.length
+    this.#structures.transitions = null
   }
 }
 
@@ -154,74 +241,89 @@ export class SerializerCodec implements SessionCodec {
     this.#serializer = serializer
   }
 
-  /** Throws what `stringify` throws, and a TypeError `ERR_SESSION_ENCODE` if it returns no string. */
+  /** @throws what `stringify` throws; TypeError `ERR_SESSION_ENCODE` if it returns no string */
   encode(session: object): string {
-    const data = Object.entries(asObject(visible(session, '')))
-    const text: unknown = this.#serializer.stringify(
-      Object.fromEntries(data.filter(([key]) => !isReserved(key))),
-    )
+    const text: unknown = this.#serializer.stringify(dataOf(session))
     if (typeof text !== 'string') {
       throw encodeError(`Expected \`serializer.stringify\` to return a string, got ${typeof text}`)
     }
-    return latin1(Buffer.from(text, 'utf8'))
+    return Buffer.from(text, 'utf8').toString('latin1')
   }
 
-  /** Throws a StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object. */
+  /** @throws StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object */
   decode(body: string): Record<string, unknown> {
-    return this.#parse(Buffer.from(body, 'latin1').toString('utf8'))
-  }
-
-  decodeBytes(buffer: Uint8Array, start: number, end: number): Record<string, unknown> {
-    const { buffer: memory, byteOffset } = buffer.subarray(start, end)
-    return this.#parse(Buffer.from(memory, byteOffset, end - start).toString('utf8'))
-  }
-
-  /** Bodies need no structures: true for an empty list. */
-  adopt(structures: readonly (readonly string[])[]): boolean {
-    return structures.length === 0
-  }
-
-  #parse(text: string): Record<string, unknown> {
     let value: unknown
     try {
-      value = this.#serializer.parse(text)
+      value = this.#serializer.parse(Buffer.from(body, 'latin1').toString('utf8'))
     } catch {
       // The error underneath may quote the session.
       throw undecodable()
     }
     return asSession(value)
   }
+
+  /** Bodies need no structures: true for an empty list. */
+  adopt(structures: readonly (readonly string[])[]): boolean {
+    return structures.length === 0
+  }
 }
 
-/**
- * The low bytes of the text's characters, as a string without the parts it was built from: equal to
- * the text if none of them goes beyond a byte.
- */
-function flat(text: string): string {
-  const bytes = text.length > scratch.length ? Buffer.allocUnsafeSlow(text.length) : scratch
-  return bytes.toString('latin1', 0, bytes.write(text, 0, 'latin1'))
+/** What of a session is kept, in an object of its own. */
+function dataOf(session: object): Record<string, unknown> {
+  const seen = asJsonSees(session, '')
+  if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) {
+    throw encodeError('Expected the session to be an object')
+  }
+  const data: Record<string, unknown> = {}
+  for (const key of Object.keys(seen)) {
+    if (key === 'cookie' || key === 'id' || key === 'req') continue
+    const value = (seen as Record<string, unknown>)[key]
+    if (typeof value === 'function' || typeof value === 'symbol') continue
+    if (key === '__proto__') Object.defineProperty(data, key, { ...OWN, value })
+    else data[key] = value
+  }
+  return data
 }
 
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+const OWN = { enumerable: true, configurable: true, writable: true }
+
+function isList(structures: unknown): boolean {
+  return (
+    Array.isArray(structures) &&
+    structures.length <= MOST_STRUCTURES &&
+    structures.every(
+      (keys: unknown) =>
+        Array.isArray(keys) &&
+        keys.length > 0 &&
+        keys.length <= MOST_KEYS &&
+        keys.every((key) => typeof key === 'string' && isPlainKey(key)) &&
+        new Set(keys).size === keys.length,
+    )
+  )
 }
 
-function asObject(data: unknown): object {
-  if (typeof data === 'object' && data !== null) return data
-  throw encodeError('Expected the session to be an object')
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, index) => key === b[index])
 }
 
 function asSession(value: unknown): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw undecodable()
+  if (value instanceof Uint8Array) throw undecodable()
   return value as Record<string, unknown>
 }
 
-function tooDeep(data: object): TypeError {
-  const pit = findPit(data)
+const SHOWN_KEYS = 12
+const SHOWN_LENGTH = 40
+
+function tooDeep({ keys, cycle }: TooDeepError): TypeError {
+  const shown = keys
+    .slice(0, SHOWN_KEYS)
+    .map((key) => (key.length > SHOWN_LENGTH ? `${key.slice(0, SHOWN_LENGTH)}…` : key))
+  const path = shown.join('.') + (keys.length > SHOWN_KEYS ? '.…' : '')
   return encodeError(
-    pit?.cycle
-      ? `Expected a session without cycles, got one at "${pit.path}"`
-      : `Expected a session of at most ${MAX_DEPTH} levels, got more at "${pit?.path ?? ''}"`,
+    cycle
+      ? `Expected a session without cycles, got one at "${path}"`
+      : `Expected a session of at most ${DEEPEST} levels, got more at "${path}"`,
   )
 }
 

@@ -6,6 +6,7 @@
  * re-encodes nothing. Pure: no clock of its own, no I/O. What a cookie holds is what its own
  * `toJSON` says, as JSON would carry it.
  */
+import { LATEST_DATE } from './clock.js'
 
 /** How `expires` was written, so that it comes back in the same form. */
 type ExpiresForm = 'absent' | 'null' | 'false' | 'date' | 'other'
@@ -24,8 +25,6 @@ export interface CookieShape {
 }
 
 const INTERNED_MOST = 4096
-/** The last moment a Date can hold (ECMAScript, time values and time range). */
-const LATEST_DATE = 8.64e15
 
 /** Interns cookie shapes. `expires` holds the second half of what the last `of` found. */
 export class CookieShapes {
@@ -113,8 +112,9 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
   const cookie: Record<string, unknown> = shape.deep
     ? (JSON.parse(JSON.stringify(shape.fields)) as Fields)
     : { ...shape.fields }
-  if (shape.form === 'date') cookie['expires'] = new Date(expires).toISOString()
-  else if (shape.form === 'null') cookie['expires'] = null
+  if (shape.form === 'date' && !Number.isNaN(expires)) {
+    cookie['expires'] = new Date(expires).toISOString()
+  } else if (shape.form === 'null' || shape.form === 'date') cookie['expires'] = null
   else if (shape.form === 'false') cookie['expires'] = false
   return cookie
 }

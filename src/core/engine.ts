@@ -6,7 +6,7 @@
  * nothing. Knows no callbacks and no Express: the doors are in src/.
  */
 import { randomBytes } from 'node:crypto'
-import { type Clock, Stamps, systemClock } from './clock.js'
+import { type Clock, LATEST_DATE, Stamps, systemClock } from './clock.js'
 import { Codec, SerializerCodec, type SessionCodec } from './codec.js'
 import { type CookieShape, CookieShapes, restoreCookie } from './cookie.js'
 import { StoreError, withCode } from './errors.js'
@@ -58,8 +58,6 @@ export interface Counters {
 }
 
 const ONE_DAY = 86_400_000
-/** The last moment a Date can hold: `maxAge: Infinity` ends there. */
-const LATEST_DATE = 8.64e15
 /** A touch is small where it moves the expiry by less than this, in ms, and than a tenth of the life. */
 const SMALL_MOVE = 60_000
 const SLOTS_AT_ONCE = 512
@@ -172,6 +170,11 @@ export class Engine {
     return this.#tenure?.persistence
   }
 
+  /** Whether memory holds anything that the files don't. */
+  get unsaved(): boolean {
+    return this.#tenure?.unsaved ?? false
+  }
+
   get ownership(): Ownership | undefined {
     return this.#tenure?.ownership
   }
@@ -269,6 +272,7 @@ export class Engine {
         if (this.#table.has(slot)) this.#dispose(slot, 'destroyed')
       }
     }
+    this.#noteOwnClear()
     const stamp = this.#stamps.next(this.#clock.now())
     this.#table.clear()
     if (this.#options.snapshotPath === false) return
@@ -504,6 +508,16 @@ export class Engine {
     this.persistence?.remove(sid, removal)
   }
 
+  /** What is cleared while another process owns the files is destroyed one by one for it. */
+  #noteOwnClear(): void {
+    const own = this.#tenure?.own
+    if (!own) return
+    for (let slot = 0; slot < this.#table.slots; slot++) {
+      if (this.#table.has(slot)) own.removals.add(this.#table.sid(slot))
+    }
+    own.sets.clear()
+  }
+
   #dispose(slot: number, reason: DisposeReason): void {
     const { dispose } = this.#options
     if (!dispose) return
@@ -527,7 +541,7 @@ export class Engine {
   async #prune(): Promise<void> {
     this.#requireWorking()
     const pace = new Pace()
-    for (let slot = 0; slot < this.#table.slots; slot++) {
+    for (let slot = 0; slot < this.#table.slots && !this.#closing; slot++) {
       if (this.#table.has(slot) && this.#table.expires(slot) <= this.#clock.now()) {
         this.#expire(slot)
       }

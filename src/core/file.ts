@@ -85,7 +85,13 @@ export interface Files {
 /** {@link Files} over node:fs. */
 export const nodeFiles: Files = {
   async makeFolder(path) {
-    await fsp.mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
+    const folder = dirname(path)
+    const first = await fsp.mkdir(folder, { recursive: true, mode: FOLDER_MODE })
+    if (first === undefined) return
+    // A folder is there after a power cut if the one above it has been synced.
+    for (let made = folder; made.length >= first.length; made = dirname(made)) {
+      await this.syncFolder(made)
+    }
   },
 
   async kind(path) {
@@ -201,6 +207,12 @@ export const nodeFiles: Files = {
   async copy(from, to) {
     await fsp.copyFile(from, to, constants.COPYFILE_EXCL)
     await fsp.chmod(to, MODE)
+    const handle = await fsp.open(to, 'r+')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
   },
 
   async truncate(path, length) {
@@ -245,8 +257,8 @@ export const nodeFiles: Files = {
   },
 
   glanceSync(path) {
-    const stats = fs.statSync(path, { throwIfNoEntry: false })
-    return stats ? `${stats.ino}:${stats.size}:${stats.mtimeMs}` : ''
+    const stats = fs.statSync(path, { throwIfNoEntry: false, bigint: true })
+    return stats ? `${stats.ino}:${stats.size}:${stats.mtimeNs}` : ''
   },
 }
 

@@ -12,7 +12,7 @@ import { StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
 import { FIRST_SEQUENCE, FramedFile, HEAD_LENGTH } from './frames.js'
 import { dirname } from 'node:path'
-import { Merge, type MergeCounts, type MergeEvents, type MergeTarget } from './merge.js'
+import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumber, journalPath } from './inventory.js'
 import { type Positions, readRecords, type Recovery } from './recover.js'
 
@@ -29,22 +29,24 @@ export interface FollowContext {
   removing(slot: number): void
 }
 
-/** What this process changed while another one owned the files. */
-export interface OwnChanges {
-  sets: Set<string>
-  removals: Set<string>
-}
-
 /** What a merge amounted to. */
 export type MergeReport = Pick<MergeCounts, 'applied' | 'removed'>
 
 export class Follower {
   readonly own: OwnChanges = { sets: new Set(), removals: new Set() }
   readonly #context: FollowContext
-  readonly #positions: Positions
+  readonly #merge: Merge
+  #positions: Positions
   #snapshotId: Buffer | undefined
-  /** The last journal read: a gap behind it means that one came and went unseen. */
+  #store: Buffer | undefined
+  /** The generation that was restored: what was written before it is known. */
+  #generation: number
+  /** The highest journal number read. */
   #lastNumber: number
+  /** A journal came and went unread: only a whole snapshot can tell what was in it. */
+  #missed = false
+  /** Slots of sessions that the snapshot being read holds. */
+  #seen: Set<number> | undefined
   #glance = ''
   #scanning: Promise<MergeReport> | undefined
 
@@ -52,10 +54,21 @@ export class Follower {
     this.#context = context
     this.#positions = recovery.positions
     this.#snapshotId = recovery.snapshotId
+    this.#store = recovery.store
+    this.#generation = recovery.committed
     this.#lastNumber = recovery.journal
+    // One for all files and all times: it knows the structures that were told before.
+    this.#merge = new Merge(context.target, {
+      now: () => context.clock.now(),
+      own: this.own,
+      events: {
+        seen: (slot) => this.#seen?.add(slot),
+        removing: (slot) => context.removing(slot),
+      },
+    })
   }
 
-  /** Whether the files look different from when they were last read. Costs two looks at them. */
+  /** Whether the files look different from when they were last read. Costs a few looks at them. */
   get stale(): boolean {
     return this.#look() !== this.#glance
   }
@@ -68,94 +81,91 @@ export class Follower {
   }
 
   async #scan(): Promise<MergeReport> {
-    const { files, path } = this.#context
+    const { files, path, observe } = this.#context
+    const { applied, removed, undecodable } = this.#merge.counts
     const glance = this.#look()
-    const total = { applied: 0, removed: 0 }
     const numbers = (await files.siblings(path))
       .map((name) => journalNumber(path, name))
       .filter((number) => number >= 0)
       .sort((a, b) => a - b)
-    const missed = numbers.some((number) => number > this.#lastNumber + 1)
-    for (const number of numbers) {
-      if (await this.#readJournal(journalPath(path, number), total)) {
-        this.#lastNumber = Math.max(this.#lastNumber, number)
-      }
-    }
-    await this.#readSnapshot(missed, total)
+    const listed = new Set(numbers.map((number) => journalPath(path, number)))
+    for (const known of this.#positions.keys()) if (!listed.has(known)) this.#forget(known)
+    this.#missed ||= numbers.some((number) => number > this.#lastNumber + 1)
+    for (const number of numbers) await this.#readJournal(number)
+    await this.#readSnapshot()
     this.#glance = glance
-    return total
+    observe(this.#merge.stamp)
+    const { counts } = this.#merge
+    if (counts.undecodable > undecodable) this.#missed = true
+    return { applied: counts.applied - applied, removed: counts.removed - removed }
   }
 
-  /** @returns whether the journal could be read at all */
-  async #readJournal(path: string, total: MergeReport): Promise<boolean> {
+  /** A journal has gone, and its end may not have been read. */
+  #forget(path: string): void {
+    this.#positions.delete(path)
+    this.#missed = true
+  }
+
+  async #readJournal(number: number): Promise<void> {
+    const path = journalPath(this.#context.path, number)
     const file = await this.#open(path)
-    if (!file) return false
+    if (!file) {
+      // Gone since it was listed, or not complete yet; it counts as read when it has been.
+      this.#missed ||= this.#positions.has(path)
+      return
+    }
     try {
       const known = this.#positions.get(path)
-      const from = known?.id.equals(file.header.id)
-        ? known
-        : { offset: HEAD_LENGTH, sequence: FIRST_SEQUENCE }
-      if (file.size <= from.offset) return true
-      const merge = this.#merge()
-      const scan = await readRecords(this.#context, file, merge, undefined, {
-        offset: from.offset,
-        sequence: from.sequence,
-        live: true,
-      })
-      this.#positions.set(path, {
-        id: file.header.id,
-        offset: scan.end,
-        sequence: scan.sequence,
-      })
-      this.#done(merge, total)
-      return true
+      const same = known?.id.equals(file.header.id)
+      this.#lastNumber = Math.max(this.#lastNumber, number)
+      this.#store ??= file.header.store
+      // Older than what was restored: the restore has made up its mind about that.
+      if (!same && file.header.generation < this.#generation) return
+      const { offset, sequence } = same ? known! : { offset: HEAD_LENGTH, sequence: FIRST_SEQUENCE }
+      if (file.size <= offset) return
+      const from = { offset, sequence, live: true }
+      const scan = await readRecords(this.#context, file, this.#merge, undefined, from)
+      const { id } = file.header
+      this.#positions.set(path, { id, offset: scan.end, sequence: scan.sequence })
     } finally {
       await file.close()
     }
   }
 
-  async #readSnapshot(missed: boolean, total: MergeReport): Promise<void> {
-    const { path, target } = this.#context
-    const file = await this.#open(path)
+  async #readSnapshot(): Promise<void> {
+    const file = await this.#open(this.#context.path)
     if (!file) return
     try {
       const { header } = file
+      this.#store ??= header.store
+      // A file that an operator put there is the owner's to merge.
+      if (!header.store.equals(this.#store) || header.generation < this.#generation) return
       if (this.#snapshotId?.equals(header.id)) return
-      this.#snapshotId = header.id
       // What journals told needs no telling again.
-      if (!header.tail && !missed) return
-      const seen = new Set<number>()
-      const merge = this.#merge({ seen: (slot) => seen.add(slot) })
-      const scan = await readRecords(this.#context, file, merge)
-      this.#done(merge, total)
-      if (scan.damage.length > 0 || scan.torn) return
-      // What a whole snapshot does not hold was gone by then.
-      for (let slot = 0; slot < target.table.slots; slot++) {
-        if (!target.table.has(slot) || seen.has(slot)) continue
-        if (target.table.stamp(slot) > header.stamp) continue
-        if (this.own.sets.has(target.table.sid(slot))) continue
-        this.#context.removing(slot)
-        target.table.remove(slot)
-        total.removed++
-      }
+      if (header.tail || this.#missed) await this.#readWhole(file)
+      this.#generation = header.generation
+      this.#snapshotId = header.id
     } finally {
       await file.close()
     }
   }
 
-  #merge(events: MergeEvents = {}): Merge {
-    const { target, clock, removing } = this.#context
-    return new Merge(target, {
-      now: clock.now(),
-      ownRemovals: this.own.removals,
-      events: { ...events, removing },
-    })
-  }
-
-  #done(merge: Merge, total: MergeReport): void {
-    this.#context.observe(merge.stamp)
-    total.applied += merge.counts.applied
-    total.removed += merge.counts.removed
+  async #readWhole(file: FramedFile): Promise<void> {
+    const { target, removing } = this.#context
+    const seen = (this.#seen = new Set())
+    const scan = await readRecords(this.#context, file, this.#merge)
+    this.#seen = undefined
+    if (scan.damage.length > 0 || scan.torn) return
+    this.#missed = false
+    // What a whole snapshot does not hold was gone by then.
+    for (let slot = 0; slot < target.table.slots; slot++) {
+      if (!target.table.has(slot) || seen.has(slot)) continue
+      if (target.table.stamp(slot) > file.header.stamp) continue
+      if (this.own.sets.has(target.table.sid(slot))) continue
+      removing(slot)
+      target.table.remove(slot)
+      this.#merge.counts.removed++
+    }
   }
 
   /** A file that may be gone, or not be complete yet, at any moment. */
@@ -171,8 +181,12 @@ export class Follower {
 
   #look(): string {
     const { files, path } = this.#context
-    const journal = files.glanceSync(journalPath(path, this.#lastNumber))
-    return `${files.glanceSync(dirname(path))} ${files.glanceSync(path)} ${journal}`
+    const paths = [
+      path,
+      journalPath(path, this.#lastNumber),
+      journalPath(path, this.#lastNumber + 1),
+    ]
+    return [dirname(path), ...paths].map((one) => files.glanceSync(one)).join(' ')
   }
 }
 

@@ -16,7 +16,7 @@ import { Journal } from './journal.js'
 import type { Lease } from './lease.js'
 import type { MergeTarget } from './merge.js'
 import { Pace } from './pace.js'
-import { journalPath, type JournalFile, previousPath } from './inventory.js'
+import { corruptPath, journalPath, type JournalFile, previousPath } from './inventory.js'
 import type { Recovery } from './recover.js'
 import { snapshotChunks, type SnapshotFooter, type SnapshotSource } from './snapshot.js'
 
@@ -33,6 +33,8 @@ export interface GenerationsContext {
   journaling: boolean
   /** The right to write. Its checks throw where it has been lost. */
   lease: Lease
+  /** Somebody put a file at the path: it is merged, or copied aside, before the promise resolves. */
+  onForeign(): Promise<void>
 }
 
 /** Chunks are gathered to about this many bytes a write. */
@@ -53,6 +55,8 @@ export class Generations {
   #aside: Recovery['aside']
   /** Ids of snapshots that are ours: the last ones written, or about to be. */
   #ids: Buffer[] = []
+  /** What the snapshot looked like when it was last ours. */
+  #glance: string
 
   constructor(context: GenerationsContext, recovery: Recovery) {
     this.#context = context
@@ -66,6 +70,7 @@ export class Generations {
     this.#rekey = recovery.rekey
     this.#aside = recovery.aside
     if (recovery.snapshotId) this.#ids.push(recovery.snapshotId)
+    this.#glance = context.files.glanceSync(context.path)
   }
 
   /** Whether the files should be written anew: damaged, or not encrypted as they should be. */
@@ -86,6 +91,7 @@ export class Generations {
   /** Another file stands at the path: it is not to become the generation before. */
   distrust(): void {
     this.#damaged = true
+    this.#glance = this.#context.files.glanceSync(this.#context.path)
   }
 
   get snapshotBytes(): number {
@@ -153,9 +159,9 @@ export class Generations {
     })
     const bytes = await files.replace(path, chunks, async () => {
       await lease.check()
+      if (files.glanceSync(path) !== this.#glance) await this.#context.onForeign()
       // What must not stay readable is not kept as the generation before, nor what is damaged.
-      if (this.#rekey) await files.remove(previousPath(path))
-      else if (!this.#damaged) await files.keep(path, previousPath(path))
+      if (!this.renew) await files.keep(path, previousPath(path))
     })
     await this.#commit(generation, bytes)
     return { footer, bytes }
@@ -168,8 +174,9 @@ export class Generations {
     if (this.#generation === this.#committed) this.#generation++
     const encoder = this.#encoder('snapshot')
     files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), () => {
-      if (this.#rekey) files.removeSync(previousPath(path))
-      else if (!this.#damaged) files.keepSync(path, previousPath(path))
+      const foreign = files.glanceSync(path) !== this.#glance
+      if (foreign) files.keepSync(path, corruptPath(path, this.#context.clock.now()))
+      else if (!this.renew) files.keepSync(path, previousPath(path))
     })
   }
 
@@ -180,6 +187,11 @@ export class Generations {
     if (idle && this.#journal) return this.#journal
     const number = ++this.#number
     return Journal.createSync(files, journalPath(path, number), number, this.#encoder('journal'))
+  }
+
+  /** Whether the journal that is being written is still there: nobody would find what is in it. */
+  get orphaned(): boolean {
+    return this.#journal !== undefined && this.#context.files.glanceSync(this.#journal.path) === ''
   }
 
   async close(): Promise<void> {
@@ -232,7 +244,9 @@ export class Generations {
 
   async #commit(generation: number, bytes: number): Promise<void> {
     const { files, path } = this.#context
+    this.#glance = files.glanceSync(path)
     const previous = this.#rekey ? generation : this.#committed
+    if (this.#rekey) await files.remove(previousPath(path))
     this.#committed = generation
     this.#snapshotBytes = bytes
     this.#damaged = this.#rekey = false

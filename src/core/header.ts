@@ -6,6 +6,7 @@
  * encrypted file or nil, padding. Checked field by field before anything is believed.
  */
 import { Packr } from 'msgpackr/pack'
+import { LATEST_STAMP } from './clock.js'
 import { StoreError } from './errors.js'
 import { FILE_ID_LENGTH, FRAME_HEADER, MalformedError } from './format.js'
 
@@ -105,7 +106,7 @@ export function decodeHeaderPayload(
     lineage: bytes(map['lineage'], FILE_ID_LENGTH),
     generation: count(map['generation']),
     created: count(map['created']),
-    stamp: count(map['stamp']),
+    stamp: Math.min(count(map['stamp']), LATEST_STAMP),
     encoding: oneOf(map['encoding'], ['msgpack', 'serializer']),
     sessions: count(map['sessions']),
     tail: map['tail'] === true,

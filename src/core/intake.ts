@@ -14,6 +14,7 @@ import { type Files, isMissing } from './file.js'
 import type { MergeReport } from './follow.js'
 import { FrameKind } from './format.js'
 import { FramedFile } from './frames.js'
+import type { FileHeader } from './header.js'
 import { corruptPath } from './inventory.js'
 import { Merge, type MergeTarget } from './merge.js'
 import type { Persistence } from './persistence.js'
@@ -25,6 +26,7 @@ export interface IntakeContext {
   keys: KeyRing
   shapes: CookieShapes
   target: MergeTarget
+  encoding: FileHeader['encoding']
   clock: Clock
   observe(stamp: number): void
   onMerge(report: MergeReport): void
@@ -62,6 +64,11 @@ export class Intake {
     await this.#looking
   }
 
+  /** Merges what is at the path now, where that is not ours. */
+  async take(): Promise<void> {
+    await this.#take()
+  }
+
   async #look(): Promise<void> {
     const { path, onError } = this.#context
     try {
@@ -90,7 +97,8 @@ export class Intake {
     try {
       if (generations.isOwn(file.header.id)) return false
       generations.distrust()
-      await this.#merge(file)
+      if (file.header.encoding === this.#context.encoding) await this.#merge(file)
+      else await this.#setAside(this.#otherEncoding())
       return true
     } finally {
       await file.close()
@@ -100,7 +108,7 @@ export class Intake {
   async #merge(file: FramedFile): Promise<void> {
     const { path, target, clock, observe, onMerge } = this.#context
     const merge = new Merge(target, {
-      now: clock.now(),
+      now: () => clock.now(),
       events: { changed: (slot) => this.#persistence.set(target.table.sid(slot)) },
     })
     let complete = false
@@ -114,6 +122,12 @@ export class Intake {
       await this.#setAside(new StoreError('ERR_DAMAGED', message, { path, offset }))
     }
     onMerge({ applied: merge.counts.applied, removed: merge.counts.removed })
+  }
+
+  #otherEncoding(): StoreError {
+    const { path } = this.#context
+    const message = `Expected sessions encoded as those in memory, found others in the file put at ${path}`
+    return new StoreError('ERR_ENCODING', message, { path })
   }
 
   async #setAside(error: StoreError): Promise<void> {

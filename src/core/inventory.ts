@@ -147,11 +147,11 @@ async function openOne(
     if (isMissing(error)) return undefined
     if (!(error instanceof StoreError)) throw cannotOpen(path, error)
     // The generation before is a help where there is one, and no reason not to start.
-    if (path === previousPath(context.path)) return undefined
+    const previous = path === previousPath(context.path)
     const damaged = error.code === 'ERR_DAMAGED'
     // A journal may have been cut off while its header was written: it held nothing yet.
     const headless = kind === 'journal' && error.code === 'ERR_FORMAT_FOREIGN'
-    if (!damaged && !headless) throw error
+    if (!damaged && !headless && !previous) throw error
     const file = await context.files.open(path)
     await file.close()
     return { path, kind, number, file: undefined, bytes: file.size }

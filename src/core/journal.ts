@@ -12,6 +12,9 @@ import type { FrameEncoder } from './frames.js'
 import type { MergeTarget } from './merge.js'
 import { emptyRecord } from './snapshot.js'
 
+/** What a disk may tear at once; no structure is told in one of these only. */
+const SECTOR = 512
+
 /** One journal file, open for appending. */
 export class Journal {
   readonly path: string
@@ -25,6 +28,8 @@ export class Journal {
   readonly #writer = new RecordWriter()
   readonly #record = emptyRecord()
   #defined = 0
+  /** Structures to be told a second time, and where in the file they were told first. */
+  #again: { id: number; at: number }[] = []
   #folderSynced = false
 
   private constructor(
@@ -79,8 +84,14 @@ export class Journal {
     writer.reset()
     const define = () => {
       const known = codec.structures
+      const at = this.bytes + writer.length
+      while (this.#again[0] && at >= this.#again[0].at + SECTOR * 2) {
+        const { id } = this.#again.shift()!
+        writer.structure(id, known[id]!)
+      }
       for (; this.#defined < known.length; this.#defined++) {
         writer.structure(this.#defined, known[this.#defined]!)
+        this.#again.push({ id: this.#defined, at })
       }
       writer.needs(this.#defined)
     }

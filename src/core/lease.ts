@@ -8,6 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from './clock.js'
 import { StoreError } from './errors.js'
 import type { Note, Notes } from './notes.js'
@@ -19,6 +20,8 @@ export interface Lease {
   readonly term: number
   /** Throws `ERR_LEASE_LOST` where another process has taken over. */
   check(): Promise<void>
+  /** The same, but where that has been seen to be so a moment ago, without another look. */
+  confirm(): Promise<void>
   checkSync(): void
 }
 
@@ -27,8 +30,8 @@ export interface Owner {
   pid: number
   /** Since when, epoch ms. */
   since: number
-  /** Whether it knows of a successor, and writes each change before it answers. */
-  followed: boolean
+  /** The notes of the successors it knows of, and writes each change for before it answers. */
+  successors: readonly string[]
 }
 
 /** What is in a note. */
@@ -37,14 +40,18 @@ interface LeaseText extends ProcessIdentity {
   since: number
   inode: string
   released: boolean
-  /** Whether the owner knows of a successor, and writes each change before it answers. */
-  followed: boolean
+  /** The names of the notes of the successors that the owner knows of. */
+  successors: string[]
 }
 
 /** How often an owner dates its lease, in ms. */
 const DATE_EVERY = 2000
+/** For how long nobody can have taken a lease that has just been seen to be ours, in ms. */
+const FRESH = 4000
 /** An owner out of sight that has not dated its lease for this long is taken for gone, in ms. */
 const GONE_AFTER = 10_000
+/** How long a note that makes no sense is given to make some, in ms. */
+const REWRITTEN = 20
 
 export class LeaseHolder implements Lease {
   readonly #notes: Notes
@@ -53,6 +60,8 @@ export class LeaseHolder implements Lease {
   readonly #own = ownIdentity()
   readonly #token = randomBytes(12).toString('hex')
   #term = 0
+  /** When the lease was last seen to be ours, by the clock that runs on while a process is stopped. */
+  #checked = 0
   #stopDating: (() => void) | undefined
   #text: LeaseText | undefined
   /** The lease of an owner out of sight, and when it was last seen to be dated. */
@@ -79,11 +88,12 @@ export class LeaseHolder implements Lease {
    * @returns who holds it; `undefined`: this process does now
    */
   async acquire(): Promise<Owner | undefined> {
+    if (this.#text) return undefined
     for (;;) {
       const terms = await this.#terms()
       const highest = Math.max(0, ...terms)
       const holder = highest > 0 ? await this.#holder(highest) : undefined
-      if (holder) return { pid: holder.pid, since: holder.since, followed: holder.followed }
+      if (holder) return { pid: holder.pid, since: holder.since, successors: holder.successors }
       const term = highest + 1
       if (!(await this.#create(term))) continue
       // Whoever was slow may have created a term that others have left behind.
@@ -92,16 +102,20 @@ export class LeaseHolder implements Lease {
         continue
       }
       this.#term = term
+      this.#checked = Date.now()
       for (const old of terms) await this.#notes.remove(this.#leasePath(old))
       return undefined
     }
   }
 
-  /** Dates the lease from now on, and calls back once if another process has taken it. */
-  keep(onLost: (error: StoreError) => void): void {
+  /** Dates the lease from now on, telling each time; calls back once if another process has taken it. */
+  keep(onLost: (error: StoreError) => void, onKept: () => void): void {
     this.#stopDating = this.#clock.every(DATE_EVERY, () => {
       this.check().then(
-        () => this.#notes.date(this.#leasePath(this.#term)).catch(ignore),
+        () => {
+          this.#notes.date(this.#leasePath(this.#term)).catch(ignore)
+          onKept()
+        },
         (error: unknown) => {
           if (!(error instanceof StoreError) || !this.#stopDating) return
           this.#stop()
@@ -112,17 +126,30 @@ export class LeaseHolder implements Lease {
   }
 
   async check(): Promise<void> {
-    this.#compare(await this.#notes.siblings(this.#path))
+    const looked = Date.now()
+    const terms = await this.#terms()
+    if (Math.max(0, ...terms) > this.#term) throw this.#lost()
+    // Somebody may have removed all files: whoever creates the note first owns what comes.
+    const note = await this.#notes.read(this.#leasePath(this.#term))
+    const owns = note ? parse(note)?.token === this.#token : await this.#create(this.#term)
+    if (!owns) throw this.#lost()
+    this.#checked = looked
+  }
+
+  async confirm(): Promise<void> {
+    const age = Date.now() - this.#checked
+    if (age < 0 || age > FRESH) await this.check()
   }
 
   checkSync(): void {
-    this.#compare(this.#notes.siblingsSync(this.#path))
+    const terms = this.#parse(this.#notes.siblingsSync(this.#path))
+    if (Math.max(0, ...terms) > this.#term) throw this.#lost()
   }
 
-  /** Lets successors know that each change is written before it is answered from now on. */
-  announceFollowed(): void {
-    if (!this.#text || this.#text.followed) return
-    this.#text.followed = true
+  /** Lets successors know whom this owner knows of, and writes each change for before it answers. */
+  announce(successors: string[]): void {
+    if (!this.#text || this.#text.successors.join() === successors.join()) return
+    this.#text.successors = successors
     try {
       this.#notes.rewriteSync(this.#leasePath(this.#term), write(this.#text))
     } catch {
@@ -148,9 +175,8 @@ export class LeaseHolder implements Lease {
     this.#stopDating = undefined
   }
 
-  #compare(names: string[]): void {
-    if (Math.max(0, ...this.#parse(names)) <= this.#term) return
-    throw new StoreError(
+  #lost(): StoreError {
+    return new StoreError(
       'ERR_LEASE_LOST',
       `Expected to own ${this.#path}, found that another process has taken it over. Sessions are ` +
         'served from memory; nothing more is written by this process',
@@ -165,7 +191,7 @@ export class LeaseHolder implements Lease {
       since: this.#clock.now(),
       inode: '',
       released: false,
-      followed: false,
+      successors: [],
     }
     const created = await this.#notes.create(this.#leasePath(term), (inode) => {
       text.inode = inode
@@ -177,7 +203,7 @@ export class LeaseHolder implements Lease {
 
   /** Who holds a term, if whoever does may still live. */
   async #holder(term: number): Promise<LeaseText | undefined> {
-    const note = await this.#notes.read(this.#leasePath(term))
+    const note = await this.#readTwice(this.#leasePath(term))
     const text = note && parse(note)
     // A copy of a folder has copies of its notes, and those have other inodes.
     if (!text || text.released || text.inode !== note.inode) return undefined
@@ -187,6 +213,14 @@ export class LeaseHolder implements Lease {
     // Without start times a pid may be another process by now.
     if (alive === true && text.started !== '') return text
     return this.#seemsGone(text, note) ? undefined : text
+  }
+
+  /** A note that is being rewritten makes no sense for a moment. */
+  async #readTwice(path: string): Promise<Note | undefined> {
+    const note = await this.#notes.read(path)
+    if (!note || parse(note)) return note
+    await sleep(REWRITTEN)
+    return this.#notes.read(path)
   }
 
   #seemsGone({ token }: LeaseText, { dated }: Note): boolean {
@@ -222,8 +256,9 @@ function write(text: LeaseText): string {
 function parse({ text }: Note): LeaseText | undefined {
   try {
     const parsed = JSON.parse(text) as Partial<LeaseText> | null
-    const { pid, since } = parsed ?? {}
-    return [pid, since].every(Number.isSafeInteger) ? (parsed as LeaseText) : undefined
+    const { pid, since, successors } = parsed ?? {}
+    const whole = [pid, since].every(Number.isSafeInteger) && Array.isArray(successors)
+    return whole ? (parsed as LeaseText) : undefined
   } catch {
     return undefined
   }

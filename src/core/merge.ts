@@ -3,7 +3,8 @@
  *
  * The higher stamp wins, so files may be read in any order and more than once. A removal beats
  * everything up to its stamp; between processes a destruction beats what the destroyed session's
- * own requests did elsewhere, whatever the stamps. What has expired is never put back. No I/O.
+ * own requests did elsewhere, whatever the stamps. What has expired is put in its
+ * place all the same, because a touch may follow that prolongs it. No I/O.
  */
 import type { Codec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
@@ -34,25 +35,26 @@ export interface MergeEvents {
   removing?(slot: number): void
 }
 
+/** What this process changed while another one owned the files, by sid. */
+export interface OwnChanges {
+  sets: Set<string>
+  removals: Set<string>
+}
+
 /** How a {@link Merge} treats what it reads. */
 export interface MergeOptions {
-  now: number
-  /**
-   * Sids destroyed by this process since its files were those of another one: they stay so whatever
-   * stamp the other process's records have. `undefined` while loading files of one's own.
-   */
-  ownRemovals?: ReadonlySet<string>
+  now(): number
+  /** What this process changed while another one owned the files; none while loading its own. */
+  own?: OwnChanges
   events?: MergeEvents
-  /** Remember what was found expired, because an older file may follow. */
-  keepExpired?: boolean
+  /** Whether older files may be read after newer ones. */
+  olderFollow?: boolean
 }
 
 /** Counts of what a merge did. */
 export interface MergeCounts {
   /** Records told. */
   records: number
-  /** Entries that were found expired. */
-  expired: number
   /** Entries whose structures the file has lost. */
   undecodable: number
   /** Entries inserted or changed. */
@@ -65,7 +67,6 @@ export interface MergeCounts {
 export class Merge implements RecordSink {
   readonly counts: MergeCounts = {
     records: 0,
-    expired: 0,
     undecodable: 0,
     applied: 0,
     removed: 0,
@@ -74,7 +75,7 @@ export class Merge implements RecordSink {
   stamp = 0
   readonly #target: MergeTarget
   readonly #options: MergeOptions
-  #expired = new Map<string, number>()
+  #evicted = new Map<string, number>()
   #lineages = new Map<string, { structures: string[][]; codec: BodyCodec | undefined }>()
   #file: { structures: string[][]; codec: BodyCodec | undefined } | undefined
   #decodable = true
@@ -130,18 +131,18 @@ export class Merge implements RecordSink {
     this.counts.records++
     if (record.used > this.stamp) this.stamp = record.used
     const { table, tombstones } = this.#target
-    const { now, ownRemovals, events, keepExpired } = this.#options
-    if (tombstones.covers(record.sid, record.stamp) || ownRemovals?.has(record.sid)) return
+    const { own, events } = this.#options
+    if (own?.removals.has(record.sid)) {
+      // Destroyed here: what the other process does to it lives no longer for that, in no file.
+      const removal = tombstones.get(record.sid)
+      if (removal) tombstones.add(record.sid, removal.stamp, record.expires)
+      return
+    }
+    if (tombstones.covers(record.sid, record.stamp)) return
     const slot = table.find(record.sid)
     if (slot >= 0) events?.seen?.(slot)
     if (slot >= 0 && table.stamp(slot) >= record.stamp) return
-    if (keepExpired && record.stamp <= (this.#expired.get(record.sid) ?? 0)) return
-    if (record.expires <= now) {
-      this.counts.expired++
-      if (keepExpired) this.#expired.set(record.sid, record.stamp)
-      if (slot >= 0) this.#remove(slot)
-      return
-    }
+    if (record.stamp <= (this.#evicted.get(record.sid) ?? 0)) return
     if (body === undefined) {
       if (slot < 0) return
       if (record.expires < table.expires(slot)) {
@@ -174,12 +175,15 @@ export class Merge implements RecordSink {
     if (stamp > this.stamp) this.stamp = stamp
     const { table, tombstones } = this.#target
     const slot = table.find(sid)
-    const between = this.#options.ownRemovals !== undefined
-    if (slot >= 0 && (between || table.stamp(slot) <= stamp)) this.#remove(slot)
+    // Destroyed there beats whatever its own requests did here, however late.
+    const overruled = until > 0 && this.#options.own?.sets.has(sid) === true
+    if (slot >= 0 && (overruled || table.stamp(slot) <= stamp)) this.#remove(slot)
     // Evicted: no secret, but an older file must not bring it back in the place of another.
-    if (this.#options.keepExpired) this.#expired.set(sid, stamp)
+    if (this.#options.olderFollow && until === 0) {
+      this.#evicted.set(sid, Math.max(stamp, this.#evicted.get(sid) ?? 0))
+    }
     const known = tombstones.get(sid)
-    if (until > this.#options.now && (!known || known.stamp < stamp)) {
+    if (until > this.#options.now() && (!known || known.stamp < stamp)) {
       tombstones.add(sid, Math.max(stamp, known?.stamp ?? 0), until)
     }
   }

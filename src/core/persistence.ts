@@ -36,9 +36,12 @@ export interface PersistenceContext extends GenerationsContext {
   journalMaxRatio: number
   onSnapshot(report: SnapshotReport): void
   onError(error: StoreError): void
+  /** Another process has taken the files over; nothing more is written. */
+  onLost(error: StoreError): void
 }
 
-/** Syncs begin at least this far apart with `everysec`, in ms. */
+/** With `everysec`, appends and syncs begin at least this far apart, in ms. */
+const APPEND_SPACING = 250
 const SYNC_SPACING = 1000
 /** How long a touch that needs no record of its own waits for one, in ms. */
 const SETTLE = 60_000
@@ -73,6 +76,9 @@ export class Persistence {
   /** Whether the timer is for more than small touches. */
   #flushUrgent = false
   #lastFlush = -Infinity
+  #lastSync = -Infinity
+  /** Whether the journal has been appended to since it was synced. */
+  #unsynced = false
   #snapshotting: Promise<SnapshotReport> | undefined
   #queued: Promise<SnapshotReport> | undefined
   #lastSnapshot: SnapshotStats | undefined
@@ -83,6 +89,7 @@ export class Persistence {
   #refusal: StoreError | undefined
   #stopInterval: () => void = ignore
   #closing = false
+  #abandoned = false
 
   constructor(context: PersistenceContext, recovery: Recovery) {
     this.#context = context
@@ -174,9 +181,10 @@ export class Persistence {
 
   /** Makes everything so far durable, small touches included. */
   async flush(): Promise<void> {
+    if (this.#abandoned) throw this.#refusal!
     if (this.#context.journaling) {
       this.#settle()
-      if (!this.unsaved && !this.#broken) return
+      if (!this.unsaved && !this.#unsynced && !this.#broken) return
       this.#flushRetry.reset()
       await this.durable()
     } else if (this.#unsaved || this.#snapshotting) {
@@ -202,21 +210,35 @@ export class Persistence {
 
   /** Writes no more: another process owns the files. */
   abandon(error: StoreError): void {
-    this.#closing = true
+    if (this.#abandoned) return
+    this.#closing = this.#abandoned = true
     this.#failure = this.#refusal = error
     this.#stopInterval()
     this.#snapshotRetry.reset()
     this.#flushRetry.reset()
     this.#flushTimer?.()
     this.#refuse()
+    this.#context.onLost(error)
+  }
+
+  /** Begins a new generation where the files have been taken away from under this process. */
+  lookAfter(): void {
+    if (!this.#generations.orphaned || this.#abandoned) return
+    void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.#inBackground())
+  }
+
+  /** Closes the files without another write. */
+  async release(): Promise<void> {
+    await this.#turns.run(() => this.#generations.close())
   }
 
   /** Writes what is unsaved while the process exits, in one go. Throws where it can't. */
   flushSync(): void {
+    if (this.#abandoned) return
     const { journaling } = this.#context
     this.#settle()
     const underWay = !journaling && this.#snapshotting !== undefined
-    if (!this.unsaved && !this.#broken && !underWay) return
+    if (!this.unsaved && !this.#unsynced && !this.#broken && !underWay) return
     if (!journaling || this.#broken) {
       this.#generations.writeSync()
       return
@@ -247,7 +269,8 @@ export class Persistence {
   }
 
   #schedule(): void {
-    if (this.#flushing) return
+    if (this.#abandoned) this.#refuse()
+    if (this.#flushing || this.#abandoned) return
     if (this.#flushRetry.waiting) {
       this.#refuse()
       return
@@ -259,14 +282,18 @@ export class Persistence {
       this.#flushing = immediate().then(() => this.#flushOnce())
       return
     }
-    const urgent = !this.#changes.empty
+    const urgent = !this.#changes.empty || this.#unsynced
     if (!urgent && this.#small.size === 0) return
     if (this.#flushTimer && (this.#flushUrgent || !urgent)) return
     this.#flushTimer?.()
     this.#flushUrgent = urgent
     const now = this.#context.clock.now()
     // A clock set back must not put the next write off.
-    const due = urgent ? Math.min(this.#lastFlush, now) + SYNC_SPACING : this.#smallSince + SETTLE
+    const due = !this.#changes.empty
+      ? Math.min(this.#lastFlush, now) + APPEND_SPACING
+      : urgent
+        ? Math.min(this.#lastSync, now) + SYNC_SPACING
+        : this.#smallSince + SETTLE
     this.#flushTimer = this.#context.clock.after(Math.min(Math.max(0, due - now), SETTLE), () => {
       this.#flushTimer = undefined
       this.#flushing ??= this.#flushOnce()
@@ -276,9 +303,12 @@ export class Persistence {
   async #flushOnce(): Promise<void> {
     const waiters = this.#waiters
     this.#waiters = []
+    const now = this.#context.clock.now()
+    this.#lastFlush = now
+    const sync = waiters.length > 0 || Math.abs(now - this.#lastSync) >= SYNC_SPACING
     try {
       if (this.#broken) await this.snapshot()
-      await this.#turns.run(() => this.#append())
+      await this.#turns.run(() => this.#append(sync))
       this.#flushRetry.reset()
       this.#failure = undefined
       for (const { resolve } of waiters) resolve()
@@ -289,7 +319,6 @@ export class Persistence {
       for (const { reject } of waiters) reject(error)
     } finally {
       this.#flushing = undefined
-      this.#lastFlush = this.#context.clock.now()
       this.#schedule()
     }
     const { count, bytes } = this.#generations.journals
@@ -300,22 +329,29 @@ export class Persistence {
     if (bytes >= most || count > JOURNALS_MOST) this.#inBackground()
   }
 
-  async #append(): Promise<void> {
+  async #append(sync: boolean): Promise<void> {
     if (this.#context.clock.now() - this.#smallSince >= SETTLE) this.#settle()
-    if (this.#changes.empty) return
+    if (this.#changes.empty && !(sync && this.#unsynced)) return
     let syncing = false
     this.#writing = this.#changes.take()
     try {
       const journal = await this.#generations.journal()
       for (const frame of journal.frames(this.#context.target, this.#writing)) {
         await journal.append(frame)
+        this.#unsynced = true
       }
+      if (!sync) return
       syncing = true
+      this.#lastSync = this.#context.clock.now()
       await journal.sync()
+      // Whoever takes a lease reads the journals after that: what this still allows, it has read.
+      await this.#context.lease.confirm()
+      this.#unsynced = false
     } catch (error) {
       this.#changes.restore(this.#writing)
       // After a failed sync the kernel may have dropped what it could not write, and may say so once.
       this.#broken ||= syncing
+      this.#unsynced = false
       await this.#generations.abandon(!syncing)
       throw error
     } finally {
@@ -324,6 +360,7 @@ export class Persistence {
   }
 
   #startSnapshot(): Promise<SnapshotReport> {
+    if (this.#abandoned) return Promise.reject(this.#refusal!)
     const started = performance.now()
     this.#snapshotting = this.#writeSnapshot().then(
       ({ sessions, bytes }) => {
@@ -341,6 +378,7 @@ export class Persistence {
       (cause: unknown) => {
         this.#snapshotting = undefined
         const error = this.#wrap(cause)
+        if (error.code === 'ERR_LEASE_LOST') this.abandon(error)
         if (!(cause instanceof AbortedError)) {
           this.#lastSnapshot = { at: new Date(this.#context.clock.now()), error }
         }
@@ -394,8 +432,11 @@ export class Persistence {
 
   #failed(cause: unknown): StoreError {
     const error = this.#wrap(cause)
-    this.#failure = error
-    this.#context.onError(error)
+    if (error.code === 'ERR_LEASE_LOST') this.abandon(error)
+    else {
+      this.#failure = error
+      this.#context.onError(error)
+    }
     return error
   }
 

@@ -11,7 +11,7 @@ export interface ProcessIdentity {
   pid: number
   /** When it started, in the kernel's own count; empty where the system does not tell. */
   started: string
-  /** The machine, by a hash of its ids and name. */
+  /** The machine, by a hash of its id and name; empty where it has no id, as in containers. */
   machine: string
   /** The machine's present run; empty where the system does not tell. */
   boot: string
@@ -26,7 +26,7 @@ export function ownIdentity(): ProcessIdentity {
   return {
     pid: process.pid,
     started: startOf(process.pid),
-    machine: machine.slice(0, 32),
+    machine: machineId === '' ? '' : machine.slice(0, 32),
     boot: read('/proc/sys/kernel/random/boot_id'),
     scope: pidNamespace(),
   }
@@ -38,9 +38,10 @@ export function ownIdentity(): ProcessIdentity {
  */
 export function isAlive(other: ProcessIdentity, own: ProcessIdentity): boolean | 'unknown' {
   // The same machine in another run of it: nothing of that run is left.
-  if (other.machine === own.machine && other.boot !== '' && other.boot !== own.boot) return false
+  const sameMachine = other.machine !== '' && other.machine === own.machine
+  if (sameMachine && other.boot !== '' && other.boot !== own.boot) return false
   if (other.boot !== own.boot || other.scope !== own.scope) return 'unknown'
-  if (other.boot === '' && other.machine !== own.machine) return 'unknown'
+  if (other.boot === '' && !sameMachine && other.scope !== hostname()) return 'unknown'
   try {
     process.kill(other.pid, 0)
   } catch (error) {

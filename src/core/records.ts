@@ -4,6 +4,7 @@
  * The bytes have passed their checksum before they come here; every type and length is checked
  * all the same, and what is not the format is a MalformedError. Pure; never decodes a body.
  */
+import { LATEST_DATE, LATEST_STAMP } from './clock.js'
 import type { CookieShape, CookieShapes } from './cookie.js'
 import { type EntryRecord, MalformedError, RecordKind, type RecordSink } from './format.js'
 
@@ -58,11 +59,11 @@ export class RecordReader {
           told++
           break
         case RecordKind.removal:
-          sink.removal(this.#text(), this.#number(), this.#number())
+          sink.removal(this.#text(), this.#stamp(), this.#number())
           told++
           break
         case RecordKind.clear:
-          sink.clear(this.#number())
+          sink.clear(this.#stamp())
           told++
           break
         default:
@@ -76,8 +77,8 @@ export class RecordReader {
     const entry = this.#entry
     entry.sid = this.#text()
     entry.expires = this.#number()
-    entry.stamp = this.#number()
-    entry.used = entry.stamp + this.#number()
+    entry.stamp = this.#stamp()
+    entry.used = Math.min(entry.stamp + this.#number(), LATEST_STAMP)
     if (this.#nil()) entry.cookie = undefined
     else {
       const cookie = this.#cookies[this.#number()]
@@ -85,6 +86,7 @@ export class RecordReader {
       entry.cookie = cookie
     }
     entry.cookieExpires = this.#nil() ? NaN : this.#number()
+    if (Math.abs(entry.cookieExpires) > LATEST_DATE) throw this.#malformed('a date')
   }
 
   #defineCookie(): void {
@@ -136,6 +138,12 @@ export class RecordReader {
       if (Number.isFinite(value)) return value
     }
     throw this.#malformed('a number')
+  }
+
+  #stamp(): number {
+    const stamp = this.#number()
+    if (stamp < 0 || stamp > LATEST_STAMP) throw this.#malformed('a stamp')
+    return stamp
   }
 
   #text(): string {

@@ -9,7 +9,7 @@
 import type { CookieShapes } from './cookie.js'
 import { StoreError } from './errors.js'
 import { FrameKind, type RecordSink } from './format.js'
-import type { Damage, FramedFile, FrameScan } from './frames.js'
+import { type Damage, type FramedFile, type FrameScan, HEAD_LENGTH } from './frames.js'
 import {
   closeAll,
   corruptPath,
@@ -122,9 +122,16 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
         { path, offset: damage[0]?.offset },
       )
     }
+    const expired = sweep(context)
     context.target.table.endLoad()
     const aside = context.readOnly ? [] : await setAside(context, reading)
-    return { ...summarise(context, found, reading), aside }
+    const { previous } = found
+    const store = found.all.find(({ file }) => file)?.file?.header.store
+    if (previous && !(previous.file && store?.equals(previous.file.header.store))) {
+      // Whatever it is, it is not the generation before, and that is about to take its place.
+      aside.push({ from: previous.path, to: corruptPath(previous.path, context.now) })
+    }
+    return { ...summarise(context, found, reading, expired), aside }
   } finally {
     await closeAll(found)
   }
@@ -134,7 +141,7 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
 export async function survey(context: RecoverContext): Promise<Recovery> {
   const found = await openAll(context)
   try {
-    return { ...summarise(context, found, newReading(context, false)), aside: [] }
+    return { ...summarise(context, found, newReading(context, false), 0), aside: [] }
   } finally {
     await closeAll(found)
   }
@@ -150,7 +157,7 @@ interface Reading {
 
 function newReading({ target, now }: RecoverContext, careful: boolean): Reading {
   return {
-    merge: new Merge(target, { now, keepExpired: careful }),
+    merge: new Merge(target, { now: () => now, olderFollow: careful }),
     reports: [],
     damaged: 0,
     filledIn: false,
@@ -190,7 +197,7 @@ async function readAll(
     reading.reports.push({ ...report(snapshot, 'missing'), path, kind: 'journal', bytes: 0 })
   }
   if (careful && damagedSnapshot && previous?.file && belongs(previous)) {
-    if (removalsWhole || journalsCover(snapshot!, previous.file, opened.journals)) {
+    if (removalsWhole || (await journalsCover(snapshot!, previous.file, opened.journals))) {
       await readSnapshot(context, previous, reading)
       for (const journal of older) await readJournal(context, journal, reading)
       // Touches whose entries have only now come.
@@ -201,14 +208,32 @@ async function readAll(
   return reading
 }
 
+/** Drops what has expired, now that no file can prolong it any more. @returns how many */
+function sweep({ target: { table, tombstones }, now }: RecoverContext): number {
+  let expired = 0
+  for (let slot = 0; slot < table.slots; slot++) {
+    if (!table.has(slot) || table.expires(slot) > now) continue
+    const sid = table.sid(slot)
+    if (tombstones.outlives(sid, now)) tombstones.add(sid, table.stamp(slot), table.expires(slot))
+    table.remove(slot)
+    expired++
+  }
+  return expired
+}
+
 /** Whether journals tell every removal since the generation before, the damaged snapshot aside. */
-function journalsCover(
+async function journalsCover(
   damaged: OpenedFile,
   { header }: FramedFile,
   journals: readonly OpenedFile[],
-): boolean {
+): Promise<boolean> {
   const told = header.generation
-  if (header.tail || !journals.some(ofGeneration(told))) return false
+  const telling = journals.filter(ofGeneration(told))
+  if (header.tail || telling.length === 0) return false
+  for (const { file } of telling) {
+    const { damage } = await file!.read(ignore)
+    if (damage.length > 0) return false
+  }
   if (damaged.file) return !damaged.file.header.tail
   return journals.some(({ file }) => file !== undefined && file.header.generation > told)
 }
@@ -230,11 +255,13 @@ async function readSnapshot(
   let footer: SnapshotFooter | undefined
   let entriesFrom = 0
   const before = reading.merge.counts.records
+  const { undecodable } = reading.merge.counts
   const scan = await readRecords(context, file, reading.merge, (kind, payload, sequence) => {
     if (kind === FrameKind.records) entriesFrom ||= sequence
     else if (kind === FrameKind.footer) footer = decodeFooter(payload)
   })
   const damage = [...headDamage(file), ...scan.damage, ...(scan.torn ? [scan.torn] : [])]
+  if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
   if (!footer && !scan.torn)
     damage.push({ offset: scan.end, bytes: 0, sequence: scan.sequence, next: Infinity })
   const lost = damage.filter(({ sequence }) => sequence > 0)
@@ -263,10 +290,14 @@ async function readJournal(
   const { file } = opened
   if (!file) {
     const damage = [{ offset: 0, bytes: opened.bytes }]
-    reading.reports.push(report(opened, 'torn', { damage }))
+    // One that ends in its header held nothing yet; one that goes on may have held anything.
+    const torn = opened.bytes <= HEAD_LENGTH
+    if (!torn) reading.damaged++
+    reading.reports.push(report(opened, torn ? 'torn' : 'damaged', { damage }))
     return
   }
   const before = reading.merge.counts.records
+  const undecodable = reading.merge.counts.undecodable
   const scan = await readRecords(context, file, reading.merge)
   reading.positions.set(opened.path, {
     id: file.header.id,
@@ -274,6 +305,7 @@ async function readJournal(
     sequence: scan.sequence,
   })
   const damage = [...headDamage(file), ...scan.damage]
+  if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
   const state = damage.length > 0 ? 'damaged' : scan.torn ? 'torn' : 'whole'
   reading.damaged += damage.length
   reading.reports.push(
@@ -363,6 +395,7 @@ function summarise(
   context: RecoverContext,
   opened: Inventory,
   reading: Reading,
+  expired: number,
 ): Omit<Recovery, 'aside'> {
   const { merge, reports } = reading
   const readable = opened.all.filter(({ file }) => file)
@@ -374,7 +407,7 @@ function summarise(
     report: {
       path: context.path,
       sessions: context.target.table.size,
-      expired: merge.counts.expired,
+      expired,
       damaged: reading.damaged,
       filledIn: reading.filledIn,
       bytes: opened.all.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -406,6 +439,11 @@ function isGone({ state }: FileReport): boolean {
 function headDamage(file: FramedFile): Damage[] {
   // Sequence 0: no frame of records is missing.
   return file.headDamaged ? [{ offset: 0, bytes: 0, sequence: 0, next: 0 }] : []
+}
+
+/** Frames that are whole, of which nothing can be read because what they refer to is lost. */
+function lostStructures(file: FramedFile): Damage {
+  return { offset: HEAD_LENGTH, bytes: file.size - HEAD_LENGTH, sequence: 0, next: 0 }
 }
 
 function report(

@@ -66,7 +66,8 @@ export function* snapshotChunks(
     writer.needs(defined)
   }
   const putEntry = (slot: number) => {
-    if (writer.length === 0) define(defined)
+    // Structures may have been made since the frame was begun.
+    if (writer.length === 0 || source.structures().length > defined) define(defined)
     table.read(slot, record)
     writer.entry(record, table.body(slot))
     sessions++

@@ -116,6 +116,11 @@ export class Table {
     this.#write(this.#chunk(slot), slot & MASK, record)
   }
 
+  /** Gives an entry a later stamp. */
+  restamp(slot: number, stamp: number): void {
+    this.#chunk(slot).stamps[slot & MASK] = stamp
+  }
+
   /** Drops the entry in `slot`. */
   remove(slot: number): void {
     this.#lru.delete(this.sid(slot))

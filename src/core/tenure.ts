@@ -7,8 +7,8 @@
  * no more. What becomes of sessions in memory is the engine's to say.
  */
 import cluster from 'node:cluster'
-import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { CookieShapes } from './cookie.js'
 import { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
@@ -17,7 +17,7 @@ import type { Files } from './file.js'
 import { Follower, type MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
 import { Intake } from './intake.js'
-import { isLeftover } from './inventory.js'
+import { corruptPath, isLeftover } from './inventory.js'
 import { LeaseHolder, type Owner } from './lease.js'
 import type { MergeTarget } from './merge.js'
 import type { Notes } from './notes.js'
@@ -30,6 +30,7 @@ import {
   type RestoreReport,
   survey,
 } from './recover.js'
+import { SUCCESSOR, Successors } from './successors.js'
 import { watch } from './watch.js'
 
 /** `owner` writes; `successor` follows the owner; `none`: memory only, or not open. */
@@ -77,6 +78,7 @@ export class Tenure {
   readonly #context: TenureContext
   readonly #keys: KeyRing
   readonly #lease: LeaseHolder
+  readonly #successors: Successors
   #persistence: Persistence | undefined
   #follower: Follower | undefined
   #owner: Owner | undefined
@@ -92,6 +94,7 @@ export class Tenure {
     this.#context = context
     this.#keys = new KeyRing(context.options.encryptionKeys)
     this.#lease = new LeaseHolder(context.notes, context.path, context.clock)
+    this.#successors = new Successors(context.notes, context.path, context.clock)
   }
 
   /** Where changes are noted; `undefined` while another process owns the files. */
@@ -108,6 +111,12 @@ export class Tenure {
   get prompt(): boolean {
     const { durability } = this.#context.options
     return durability === 'always' || (this.#followed && durability === 'everysec')
+  }
+
+  /** Whether memory holds anything that the files don't. */
+  get unsaved(): boolean {
+    const own = this.#follower?.own
+    return own ? own.sets.size + own.removals.size > 0 : (this.#persistence?.unsaved ?? false)
   }
 
   /** The error with which this process stopped writing for good, if it did. */
@@ -136,7 +145,8 @@ export class Tenure {
     target.codec.frozen = true
     await this.#makeFolder()
     this.#owner = await this.#acquire()
-    if (this.#owner && options.onOwned === 'throw') throw this.#owned(this.#owner)
+    if (this.#owner && this.#owner.pid > 0 && options.onOwned === 'throw')
+      throw this.#owned(this.#owner)
     if (cluster.isWorker) warnOfCluster()
     try {
       const recovery = await recover(this.#recoverContext(this.#owner !== undefined))
@@ -178,14 +188,16 @@ export class Tenure {
       }
       const message = `Expected to write beside ${path}, found ${code}. Sessions are served from memory; writing is tried again`
       onError(new StoreError('ERR_WRITE', message, { path, cause }))
-      return { pid: 0, since: clock.now(), followed: true }
+      return { pid: 0, since: clock.now(), successors: [] }
     }
   }
 
   /** What a read has to wait for, so that it sees what the owner has written by now. */
   catchUp(): Promise<void> | undefined {
     if (!this.#follower) return undefined
-    return this.#catching ?? (this.#follower.stale ? this.#look() : undefined)
+    // A look under way may have read before the owner wrote.
+    if (this.#catching) return this.#catching.then(() => this.catchUp())
+    return this.#follower.stale ? this.#look() : undefined
   }
 
   /** Flushes, gives the lease up and stops looking. Rejects where the flush failed. */
@@ -197,7 +209,7 @@ export class Tenure {
     await this.#stop()
     if (this.#follower) this.#tellUnwritten(this.#follower)
     try {
-      if (!this.#lost) await this.#persistence?.close()
+      await (this.#lost ? this.#persistence?.release() : this.#persistence?.close())
     } finally {
       this.#closed = true
       this.#lease.release()
@@ -237,14 +249,23 @@ export class Tenure {
         encoding: this.#encoding,
         journaling: options.durability !== 'snapshot',
         lease: this.#lease,
+        onForeign: () => intake.take(),
+        onLost: (error) => this.#lose(error),
       },
       recovery,
     )
+    const intakeContext = { ...this.#context, keys: this.#keys, encoding: this.#encoding }
+    const intake: Intake = new Intake(intakeContext, persistence)
     this.#persistence = persistence
     this.#owner = undefined
-    this.#lease.keep((error) => this.#lose(error))
+    this.#lease.keep(
+      (error) => persistence.abandon(error),
+      () => {
+        persistence.lookAfter()
+        void this.#greet()
+      },
+    )
     if (!options.watch) return persistence
-    const intake = new Intake({ ...this.#context, keys: this.#keys }, persistence)
     const stopWatching = watch(path, ownerCares, (suffix) => {
       if (suffix === '') intake.notice()
       else void this.#greet()
@@ -254,45 +275,41 @@ export class Tenure {
     return persistence
   }
 
-  /** From when a successor is there, each change is on disk before it is answered. */
+  /** While a successor is there, each change is on disk before it is answered. */
   async #greet(): Promise<void> {
-    const names = await this.#context.notes.siblings(this.#context.path).catch(() => [])
-    this.#followed = names.some((name) => name.includes(SUCCESSOR))
-    if (this.#followed) this.#lease.announceFollowed()
+    const present = await this.#successors.present().catch(() => [])
+    this.#followed = present.length > 0
+    this.#lease.announce(present)
   }
 
   #lose(error: StoreError): void {
     this.#lost = error
-    this.#persistence?.abandon(error)
     void this.#stop()
     this.#context.onError(error)
   }
 
   /** Another process owns the files. */
   async #follow(recovery: Recovery): Promise<void> {
-    const { options, clock, notes, path, onFollow } = this.#context
+    const { options, clock, path, onFollow } = this.#context
     this.#follower = new Follower({ ...this.#context, keys: this.#keys }, recovery)
-    const note = `${path}${SUCCESSOR}${process.pid}-${randomBytes(6).toString('hex')}`
-    await notes.create(note, () => `${process.pid}\n`).catch(ignore)
+    const announced = await this.#successors.announce()
     const stopLooking = clock.every(LOOK_EVERY, () => void this.#look())
     const stopWarning = clock.after(options.takeoverTimeout, () => this.#warn())
-    this.#stops.push(stopLooking, stopWarning, () => notes.remove(note).catch(ignore))
+    this.#stops.push(stopLooking, stopWarning, announced.withdraw)
     if (options.watch) this.#stops.push(watch(path, successorCares, () => void this.#look()))
-    await this.#awaitNotice()
+    await this.#awaitNotice(announced.name)
     onFollow(this.ownership)
   }
 
   /** Waits a moment for the owner to know of us; without that, what it writes comes within a second. */
-  async #awaitNotice(): Promise<void> {
+  async #awaitNotice(name: string): Promise<void> {
     const until = performance.now() + NOTICE
-    while (this.#owner && !this.#owner.followed && performance.now() < until) {
-      await this.#pause(NOTICE_EVERY)
+    while (this.#owner && performance.now() < until) {
+      if (this.#owner.pid === 0 || this.#owner.successors.includes(name)) return
+      // Somebody waits for this, so it keeps the process alive.
+      await sleep(NOTICE_EVERY)
       await this.#look()
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#context.clock.after(ms, resolve))
   }
 
   /** Applies what is new, and takes the lease if it is free. Calls during one share it. */
@@ -311,19 +328,44 @@ export class Tenure {
     if (this.#owner) return
     // What the owner wrote last, before it let go.
     this.#tellMerge(await follower.scan())
-    const recovery = await survey(this.#recoverContext(true))
+    const recovery = await this.#surveyOrSetAside()
     await this.#keys.prepare(recovery.salt)
     await this.#stop()
     this.#follower = undefined
     const persistence = this.#own(recovery)
-    const { tombstones } = this.#context.target
-    for (const sid of follower.own.sets) persistence.set(sid)
-    for (const sid of follower.own.removals) {
-      const removal = tombstones.get(sid)
-      if (removal) persistence.remove(sid, removal)
-    }
+    this.#noteOwn(persistence, follower)
     persistence.snapshot().catch((error: unknown) => this.#context.onError(this.#wrap(error)))
     this.#context.onOwner(this.ownership)
+  }
+
+  /** Notes what was changed here, with stamps higher than any that the owner can have given. */
+  #noteOwn(persistence: Persistence, { own }: Follower): void {
+    const { target, stamps, clock } = this.#context
+    const { table, tombstones } = target
+    for (const sid of own.removals) {
+      const slot = table.find(sid)
+      if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
+      const removal = tombstones.get(sid)
+      const until = removal?.until ?? 0
+      if (slot >= 0) persistence.set(sid)
+      else persistence.remove(sid, tombstones.add(sid, stamps.next(clock.now()), until))
+    }
+    for (const sid of own.sets) persistence.set(sid)
+  }
+
+  /** What files there are; one that is not ours is copied aside, since memory has everything. */
+  async #surveyOrSetAside(): Promise<Recovery> {
+    const { files, path, clock, onError } = this.#context
+    try {
+      return await survey(this.#recoverContext(true))
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code === 'ERR_OPEN') throw error
+      const at = error.path ?? path
+      await files.copy(at, corruptPath(at, clock.now()))
+      await files.remove(at)
+      onError(error)
+      return survey(this.#recoverContext(true))
+    }
   }
 
   #tellMerge(report: MergeReport): void {
@@ -393,9 +435,6 @@ export class Tenure {
     return new StoreError('ERR_OPEN', message, { path, cause })
   }
 }
-
-/** What a successor calls its note, behind the path. */
-const SUCCESSOR = '.successor-'
 
 function ownerCares(suffix: string): boolean {
   return suffix === '' || suffix.startsWith(SUCCESSOR)

@@ -1,0 +1,85 @@
+/**
+ * Which successors there are: each leaves a note beside the files and dates it while it waits.
+ *
+ * The owner that finds notes of living successors writes each change before it answers. A note whose
+ * process is gone is removed by whoever sees that.
+ */
+import { randomBytes } from 'node:crypto'
+import { basename, dirname, join } from 'node:path'
+import type { Clock } from './clock.js'
+import type { Note, Notes } from './notes.js'
+import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
+
+/** What a successor calls its note, behind the path. */
+export const SUCCESSOR = '.successor-'
+
+const DATE_EVERY = 2000
+/** A successor out of sight whose note has not been dated for this long is taken for gone, in ms. */
+const GONE_AFTER = 10_000
+
+export class Successors {
+  readonly #notes: Notes
+  readonly #path: string
+  readonly #clock: Clock
+  readonly #own = ownIdentity()
+  #dates = new Map<string, { dated: string; seen: number }>()
+
+  constructor(notes: Notes, path: string, clock: Clock) {
+    this.#notes = notes
+    this.#path = path
+    this.#clock = clock
+  }
+
+  /** Leaves a note of this process and dates it until it is withdrawn. */
+  async announce(): Promise<{ name: string; withdraw: () => Promise<void> }> {
+    const path = `${this.#path}${SUCCESSOR}${process.pid}-${randomBytes(6).toString('hex')}`
+    await this.#notes.create(path, () => `${JSON.stringify(this.#own)}\n`).catch(ignore)
+    const stop = this.#clock.every(DATE_EVERY, () => void this.#notes.date(path).catch(ignore))
+    return {
+      name: basename(path),
+      withdraw: async () => {
+        stop()
+        await this.#notes.remove(path).catch(ignore)
+      },
+    }
+  }
+
+  /** The names of the notes of those that live. */
+  async present(): Promise<string[]> {
+    const prefix = basename(this.#path) + SUCCESSOR
+    const names = (await this.#notes.siblings(this.#path)).filter(
+      (name) => name.startsWith(prefix) && /^\d+-[0-9a-f]{12}$/.test(name.slice(prefix.length)),
+    )
+    const living: string[] = []
+    for (const name of names.sort()) {
+      const path = join(dirname(this.#path), name)
+      const note = await this.#notes.read(path)
+      if (!note) continue
+      if (this.#lives(name, note)) living.push(name)
+      else await this.#notes.remove(path).catch(ignore)
+    }
+    return living
+  }
+
+  #lives(name: string, { text, dated }: Note): boolean {
+    const alive = isAlive(parse(text) ?? this.#own, this.#own)
+    if (alive !== 'unknown') return alive
+    const now = performance.now()
+    const before = this.#dates.get(name)
+    if (before?.dated !== dated) this.#dates.set(name, { dated, seen: now })
+    return before?.dated !== dated || now - before.seen < GONE_AFTER
+  }
+}
+
+function parse(text: string): ProcessIdentity | undefined {
+  try {
+    const parsed = JSON.parse(text) as Partial<ProcessIdentity> | null
+    return Number.isSafeInteger(parsed?.pid) ? (parsed as ProcessIdentity) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function ignore(): void {
+  // Without a note, what the owner writes comes within a second.
+}
