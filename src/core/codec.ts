@@ -18,6 +18,7 @@ import {
   DEEPEST,
   type Inner,
   isPlainKey,
+  isPlainText,
   revive,
   TooDeepError,
 } from './values.js'
@@ -53,7 +54,9 @@ const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
 export class Codec implements SessionCodec {
   frozen = false
   readonly #structures: Structures = Object.assign([], { sharedLength: 0 })
-  readonly #shapes = new Shapes(() => this.#structures)
+  /** The same lists of keys, without what msgpackr keeps with them. */
+  readonly #list: (readonly string[])[] = []
+  readonly #shapes = new Shapes(() => this.#list)
   readonly #packr: Packr
   readonly #inner: Inner
   #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
@@ -83,7 +86,7 @@ export class Codec implements SessionCodec {
   }
 
   get structures(): readonly (readonly string[])[] {
-    return this.#structures
+    return this.#list
   }
 
   /**
@@ -133,7 +136,7 @@ export class Codec implements SessionCodec {
     }
     const common = Math.min(structures.length, this.#structures.length)
     for (let id = 0; id < common; id++) {
-      if (!sameKeys(structures[id]!, this.#structures[id]!)) return false
+      if (!sameKeys(structures[id]!, this.#list[id]!)) return false
     }
     for (const keys of structures.slice(common)) {
       this.#append([...keys])
@@ -166,7 +169,7 @@ export class Codec implements SessionCodec {
   #carries(value: unknown, depth: number): boolean {
     switch (typeof value) {
       case 'string':
-        return value.isWellFormed()
+        return isPlainText(value)
       case 'number':
         return value !== 0 || 1 / value > 0
       case 'boolean':
@@ -178,8 +181,11 @@ export class Codec implements SessionCodec {
         return false
     }
     if (depth > (this.#wrapped ? DEEPEST + 1 : DEEPEST)) return false
+    // Also one that no enumeration shows; what is no function is data like any other.
+    if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
+      if (!this.#wrapped || !(value instanceof Uint8Array)) return false
+    }
     if (Array.isArray(value)) {
-      if ((value as { toJSON?: unknown }).toJSON !== undefined) return false
       for (let i = 0; i < value.length; i++) {
         if (!this.#carries(value[i], depth + 1)) return false
       }
@@ -218,6 +224,7 @@ export class Codec implements SessionCodec {
     keys.isShared = true
     keys.highByte = id < 32 ? -1 : (id - 32) >> 5
     this.#structures.sharedLength = this.#structures.length
+    this.#list.push(Object.freeze([...keys]))
     this.#structures.transitions = null
   }
 }
@@ -278,7 +285,6 @@ function dataOf(session: object): Record<string, unknown> {
   for (const key of Object.keys(seen)) {
     if (key === 'cookie' || key === 'id' || key === 'req') continue
     const value = (seen as Record<string, unknown>)[key]
-    if (typeof value === 'function' || typeof value === 'symbol') continue
     if (key === '__proto__') Object.defineProperty(data, key, { ...OWN, value })
     else data[key] = value
   }

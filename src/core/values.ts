@@ -19,7 +19,7 @@ const Tag = {
   map: 4,
   set: 5,
   negativeZero: 6,
-  /** A string with half a surrogate pair, which UTF-8 does not know. */
+  /** A string that UTF-8, or a decoder of it, would change. */
   text: 7,
   /** An object with keys that msgpackr would change. */
   entries: 8,
@@ -62,6 +62,8 @@ export class TooDeepError extends Error {
   }
 }
 
+const BYTE_ORDER_MARK = 0xfeff
+
 /** Stands for what JSON leaves out. */
 const LEFT_OUT = Symbol('left out')
 
@@ -86,7 +88,7 @@ export class Converter {
     const value = asJsonSees(given, key)
     switch (typeof value) {
       case 'string':
-        return value.isWellFormed() ? value : tagged(Tag.text, Buffer.from(value, 'utf16le'))
+        return isPlainText(value) ? value : tagged(Tag.text, Buffer.from(value, 'utf16le'))
       case 'number':
         return Object.is(value, -0) ? tagged(Tag.negativeZero) : value
       case 'undefined':
@@ -222,7 +224,7 @@ function untag(bytes: Uint8Array, inner: Inner): unknown {
 
 /** A value as JSON sees it: what `toJSON` makes of it, primitives out of their boxes. */
 export function asJsonSees(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null) return value
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return value
   const { toJSON } = value as { toJSON?: unknown }
   const seen: unknown =
     typeof toJSON === 'function' && !isBuiltIn(value, toJSON) ? toJSON.call(value, key) : value
@@ -235,7 +237,12 @@ export function asJsonSees(value: unknown, key: string): unknown {
 
 /** Whether msgpackr keeps the key as it is. */
 export function isPlainKey(key: string): boolean {
-  return key !== '__proto__' && key.isWellFormed()
+  return key !== '__proto__' && isPlainText(key)
+}
+
+/** Whether msgpackr keeps the text as it is: its decoder takes a mark at the start for an encoding. */
+export function isPlainText(text: string): boolean {
+  return text.isWellFormed() && text.charCodeAt(0) !== BYTE_ORDER_MARK
 }
 
 /** Dates and Buffers are stored as what they are, unless a class of the user's says otherwise. */
