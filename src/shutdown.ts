@@ -5,7 +5,6 @@
  * code. Knows of HTTP only which connections still wait for an answer, and nothing of sessions. It
  * ends the process, and does so in every case but that of a disk that never answers.
  */
-import { once } from 'node:events'
 import { Server as HttpServer, type ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import { Server as HttpsServer } from 'node:https'
@@ -137,9 +136,8 @@ class Drain {
   /** Stops accepting; resolves when the last connection has ended. */
   async begin(): Promise<void> {
     this.#draining = true
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close((error) => resolve(error && this.#ended()))
-    })
+    // Answers as well where it wasn't listening, or not any more, and has no connections left.
+    const closed = new Promise((resolve) => this.#server.close(resolve))
     for (const response of this.#responses) lastOfItsConnection(response)
     for (const session of this.#sessions) session.close()
     const sweep = setInterval(() => this.#sweep(), SWEEP)
@@ -182,14 +180,6 @@ class Drain {
     closeIdleConnections?.call(this.#server)
     // Browsers open connections ahead of time. To Node one is busy until its first request.
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
-  }
-
-  /** Resolves when a server that has stopped listening before has no connections left. */
-  async #ended(): Promise<void> {
-    const count = await new Promise<number>((resolve) => {
-      this.#server.getConnections((error, connections) => resolve(error ? 0 : connections))
-    })
-    if (count > 0) await once(this.#server, 'close')
   }
 }
 

@@ -96,7 +96,7 @@ export class PersistentMemoryStore extends session.Store {
     this.#engine = new Engine(this.#options, events, surroundings)
     this.#engine.open()
     if (this.#options.flushOnExit && this.#options.snapshotPath !== false) {
-      this.#forgetExit = onExit(() => this.#flushAtExit(), { alwaysLast: true })
+      this.#forgetExit = onExit((_code, signal) => this.#flushAtExit(signal), { alwaysLast: true })
     }
     this.startInterval()
   }
@@ -297,13 +297,16 @@ export class PersistentMemoryStore extends session.Store {
     process.nextTick(callback, null, value)
   }
 
-  #flushAtExit(): void {
+  #flushAtExit(signal: string | null): void {
     try {
-      this.#engine.flushSync()
+      // The first process of a container is not ended by a signal that it has no handler for.
+      this.#engine.flushSync(signal !== null && process.pid === 1)
     } catch (cause) {
       // Nobody is left to listen to events.
-      const { code } = cause as NodeJS.ErrnoException
-      process.stderr.write(`persistent-memorystore: unsaved sessions are lost: ${code ?? cause}\n`)
+      const { code = 'ERR_WRITE', message } = cause as NodeJS.ErrnoException
+      process.stderr.write(
+        `persistent-memorystore: unsaved sessions are lost: ${code}: ${message}\n`,
+      )
     }
   }
 

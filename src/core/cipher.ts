@@ -24,19 +24,19 @@ const derive = promisify(scrypt) as (
   options: object,
 ) => Promise<Buffer>
 
-/** The keys a store was given: the first encrypts, all decrypt. */
+/** The keys a store was given: the first encrypts, or, where it is null, nothing does; all decrypt. */
 export class KeyRing {
-  readonly #keys: readonly string[]
+  readonly #keys: readonly (string | null)[]
   #masters = new Map<string, Promise<Buffer>>()
   #writing: { salt: Buffer; master: Buffer } | undefined
 
-  constructor(keys: readonly string[]) {
+  constructor(keys: readonly (string | null)[]) {
     this.#keys = keys
   }
 
-  /** Whether anything is encrypted at all. */
+  /** Whether new files are encrypted. */
   get enabled(): boolean {
-    return this.#keys.length > 0
+    return typeof this.#keys[0] === 'string'
   }
 
   /** Makes {@link writer} ready; with the salt of a file whose first key was ours, or a new one. */
@@ -59,6 +59,7 @@ export class KeyRing {
     check: Buffer | undefined,
   ): Promise<{ cipher: FrameCipher; current: boolean } | undefined> {
     for (let i = 0; i < this.#keys.length && check; i++) {
+      if (this.#keys[i] === null) continue
       const cipher = new FrameCipher(await this.#master(i, salt), id)
       if (cipher.verifies(map, check)) return { cipher, current: i === 0 }
     }

@@ -16,7 +16,6 @@ import {
   asJsonSees,
   Converter,
   DEEPEST,
-  type Inner,
   isPlainKey,
   isPlainText,
   revive,
@@ -46,6 +45,8 @@ const MOST_STRUCTURES = 1024
 /** A structure in a file may be larger than those we make, within reason. */
 const MOST_KEYS = 4096
 const SCRATCH = 64 * 1024
+/** Characters that msgpackr puts in one bundle for certain (its pack.js, MAX_BUNDLE_SIZE). */
+const BUNDLE_MOST = 0x5500
 /** The first byte of a body whose data is in an array. */
 const WRAPPED = 0x91
 const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
@@ -58,13 +59,12 @@ export class Codec implements SessionCodec {
   readonly #list: (readonly string[])[] = []
   readonly #shapes = new Shapes(() => this.#list)
   readonly #packr: Packr
-  readonly #inner: Inner
   #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
   /** Whether each object is written as a record, in the order that msgpackr comes to them. */
   #records: boolean[] = []
   #next = 0
-  /** Whether bytes stand for values that msgpackr doesn't carry. */
-  #wrapped = false
+  /** Characters of the strings of a session so far. */
+  #characters = 0
 
   constructor() {
     const options = {
@@ -75,14 +75,12 @@ export class Codec implements SessionCodec {
       mapsAsObjects: true,
       variableMapSize: true,
       useToJSON: false,
+      // Only `#append` makes structures.
+      shouldShareStructure: () => false,
       // All strings of a session in one piece: one call to decode them, not one each.
       bundleStrings: true,
     }
     this.#packr = new Packr(options as unknown as ConstructorParameters<typeof Packr>[0])
-    this.#inner = {
-      pack: (value) => Buffer.from(this.#pack(value, true), 'latin1'),
-      unpack: (bytes) => this.#packr.unpack(bytes as Buffer) as unknown,
-    }
   }
 
   get structures(): readonly (readonly string[])[] {
@@ -98,13 +96,15 @@ export class Codec implements SessionCodec {
    */
   encode(session: object): string {
     const data = dataOf(session)
-    const body = this.#pack(data, false)
+    const body = this.#pack(data)
     if (body !== undefined) return body
     try {
-      return this.#pack([new Converter(this.#inner).convert(data)], true)
+      const converted = this.#pack([new Converter().convert(data)])
+      if (converted !== undefined) return converted
     } catch (error) {
       throw error instanceof TooDeepError ? tooDeep(error) : error
     }
+    throw encodeError('Expected a session that reads the same each time')
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
@@ -115,7 +115,7 @@ export class Codec implements SessionCodec {
     let data: unknown
     try {
       data = this.#packr.unpack(scratch, length as never)
-      if (scratch[0] === WRAPPED) data = revive((data as unknown[])[0], this.#inner)
+      if (scratch[0] === WRAPPED) data = revive((data as unknown[])[0], 0)
     } catch {
       // The error underneath may quote the session.
       throw undecodable()
@@ -134,7 +134,7 @@ export class Codec implements SessionCodec {
     if (!isList(structures)) {
       throw new StoreError('ERR_DAMAGED', 'The list of shared structures is damaged')
     }
-    const common = Math.min(structures.length, this.#structures.length)
+    const common = Math.min(structures.length, this.#list.length)
     for (let id = 0; id < common; id++) {
       if (!sameKeys(structures[id]!, this.#list[id]!)) return false
     }
@@ -146,22 +146,22 @@ export class Codec implements SessionCodec {
   }
 
   /** The packed value; `undefined` where it holds what msgpackr doesn't carry. */
-  #pack(value: unknown, wrapped: true): string
-  #pack(value: unknown, wrapped: false): string | undefined
-  #pack(value: unknown, wrapped: boolean): string | undefined {
+  #pack(value: unknown): string | undefined {
     // A getter may have come here while another session is being encoded.
-    const outer = { records: this.#records, next: this.#next, wrapped: this.#wrapped }
+    const outer = { records: this.#records, next: this.#next, characters: this.#characters }
     this.#records = []
     this.#next = 0
-    this.#wrapped = wrapped
+    this.#characters = 0
     try {
       if (!this.#carries(value, 0)) return undefined
+      // Beyond this msgpackr makes several bundles, whose lengths it may get wrong.
+      Object.assign(this.#packr, { bundleStrings: this.#characters <= BUNDLE_MOST })
       const target = this.#packr.pack(value, PACK_MODE) as Buffer & { start: number; end: number }
       return target.toString('latin1', target.start, target.end)
     } finally {
       this.#records = outer.records
       this.#next = outer.next
-      this.#wrapped = outer.wrapped
+      this.#characters = outer.characters
     }
   }
 
@@ -169,6 +169,7 @@ export class Codec implements SessionCodec {
   #carries(value: unknown, depth: number): boolean {
     switch (typeof value) {
       case 'string':
+        this.#characters += value.length
         return isPlainText(value)
       case 'number':
         return value !== 0 || 1 / value > 0
@@ -180,20 +181,18 @@ export class Codec implements SessionCodec {
       default:
         return false
     }
-    if (depth > (this.#wrapped ? DEEPEST + 1 : DEEPEST)) return false
+    if (depth > DEEPEST * 2) return false
     // Also one that no enumeration shows; what is no function is data like any other.
-    if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
-      if (!this.#wrapped || !(value instanceof Uint8Array)) return false
-    }
+    if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false
     if (Array.isArray(value)) {
+      // What msgpackr takes for an array of some class goes to extensions that the app may have.
+      if (value.constructor !== Array) return false
       for (let i = 0; i < value.length; i++) {
         if (!this.#carries(value[i], depth + 1)) return false
       }
       return true
     }
-    if (Object.getPrototypeOf(value) !== Object.prototype) {
-      return this.#wrapped && value instanceof Uint8Array
-    }
+    if (Object.getPrototypeOf(value) !== Object.prototype) return false
     return this.#carriesKeyed(value as Record<string, unknown>, depth)
   }
 
@@ -201,14 +200,19 @@ export class Codec implements SessionCodec {
     const index = this.#records.push(false) - 1
     let shape: Shape | undefined = this.#shapes.root
     for (const key in value) {
+      if (!Object.hasOwn(value, key)) continue
+      this.#characters += key.length
       const known: Shape | undefined = shape?.child(key)
       if (known !== undefined) shape = known
       else if (!isPlainKey(key)) return false
-      else if (shape !== undefined) shape = this.frozen ? undefined : this.#shapes.step(shape, key)
+      else if (shape !== undefined) {
+        if (!this.frozen) this.#shapes.step(shape, key)
+        shape = undefined
+      }
       if (!this.#carries(value[key], depth + 1)) return false
     }
     if (shape === undefined || shape.depth === 0) return true
-    if (!shape.shared && !this.frozen && this.#structures.length < MOST_STRUCTURES) {
+    if (!shape.shared && !this.frozen && this.#list.length < MOST_STRUCTURES) {
       if (shape.meet()) {
         this.#append(Object.keys(value))
         shape.shared = true
@@ -220,7 +224,10 @@ export class Codec implements SessionCodec {
 
   /** Adds a structure to msgpackr's list, as its own code would. */
   #append(keys: Structure): void {
-    const id = this.#structures.push(keys) - 1
+    // msgpackr leaves what a body defined for itself behind the list until it packs again.
+    const id = this.#list.length
+    this.#structures.length = id
+    this.#structures[id] = keys
     keys.isShared = true
     keys.highByte = id < 32 ? -1 : (id - 32) >> 5
     this.#structures.sharedLength = this.#structures.length
@@ -314,7 +321,7 @@ function sameKeys(a: readonly string[], b: readonly string[]): boolean {
 
 function asSession(value: unknown): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw undecodable()
-  if (value instanceof Uint8Array) throw undecodable()
+  if (Object.getPrototypeOf(value) !== Object.prototype) throw undecodable()
   return value as Record<string, unknown>
 }
 

@@ -343,8 +343,8 @@ export class Engine {
   }
 
   /** Writes what is unsaved while the process exits. */
-  flushSync(): void {
-    this.#tenure?.flushSync()
+  flushSync(lives: boolean): void {
+    this.#tenure?.flushSync(lives)
   }
 
   async #restore(tenure: Tenure, path: string): Promise<RestoreReport> {

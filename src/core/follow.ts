@@ -37,12 +37,15 @@ export class Follower {
   readonly #context: FollowContext
   readonly #merge: Merge
   #positions: Positions
+  /** The last snapshot that was read whole. */
   #snapshotId: Buffer | undefined
   #store: Buffer | undefined
   /** The generation that was restored: what was written before it is known. */
   #generation: number
   /** The highest journal number read. */
   #lastNumber: number
+  /** Journals that have been read to their end. */
+  #complete = new Set<string>()
   /** A journal came and went unread: only a whole snapshot can tell what was in it. */
   #missed = false
   /** Slots of sessions that the snapshot being read holds. */
@@ -91,7 +94,12 @@ export class Follower {
     const listed = new Set(numbers.map((number) => journalPath(path, number)))
     for (const known of this.#positions.keys()) if (!listed.has(known)) this.#forget(known)
     this.#missed ||= numbers.some((number) => number > this.#lastNumber + 1)
-    for (const number of numbers) await this.#readJournal(number)
+    for (const number of numbers) {
+      await this.#readJournal(number)
+      // Listed beside a later one, it was being appended to no more when it was read.
+      const path = journalPath(this.#context.path, number)
+      if (number !== numbers.at(-1) && this.#positions.has(path)) this.#complete.add(path)
+    }
     await this.#readSnapshot()
     this.#glance = glance
     observe(this.#merge.stamp)
@@ -100,10 +108,10 @@ export class Follower {
     return { applied: counts.applied - applied, removed: counts.removed - removed }
   }
 
-  /** A journal has gone, and its end may not have been read. */
+  /** A journal has gone; its end may not have been read, unless a later one was there already. */
   #forget(path: string): void {
     this.#positions.delete(path)
-    this.#missed = true
+    if (!this.#complete.delete(path)) this.#missed = true
   }
 
   async #readJournal(number: number): Promise<void> {
@@ -140,10 +148,10 @@ export class Follower {
       this.#store ??= header.store
       // A file that an operator put there is the owner's to merge.
       if (!header.store.equals(this.#store) || header.generation < this.#generation) return
-      if (this.#snapshotId?.equals(header.id)) return
-      // What journals told needs no telling again.
-      if (header.tail || this.#missed) await this.#readWhole(file)
       this.#generation = header.generation
+      // What journals told needs no telling again.
+      if (this.#snapshotId?.equals(header.id) || !(header.tail || this.#missed)) return
+      await this.#readWhole(file)
       this.#snapshotId = header.id
     } finally {
       await file.close()

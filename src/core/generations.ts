@@ -88,6 +88,11 @@ export class Generations {
     return this.#ids.some((own) => own.equals(id))
   }
 
+  /** Whether what is at the path is what this process last read or wrote there. */
+  get undisturbed(): boolean {
+    return this.#context.files.glanceSync(this.#context.path) === this.#glance
+  }
+
   /** Another file stands at the path: it is not to become the generation before. */
   distrust(): void {
     this.#damaged = true
@@ -111,23 +116,41 @@ export class Generations {
     return this.#journal
   }
 
-  /** Gives the current journal up. @param cut its end is known not to be whole */
-  async abandon(cut: boolean): Promise<void> {
+  /** Whether the journal has been appended to since it was synced. */
+  get unsynced(): boolean {
+    return this.#journal?.unsynced ?? false
+  }
+
+  /**
+   * Gives the current journal up, after an append or a sync that failed, or for good.
+   *
+   * @param cut its end is not whole, and is cut
+   * @returns whether what had been appended before is on disk
+   */
+  async abandon(cut: boolean): Promise<boolean> {
     const journal = this.#journal
     this.#journal = undefined
-    if (!journal) return
+    if (!journal) return true
     await journal.close().catch(ignore)
-    if (cut) await this.#context.files.truncate(journal.path, journal.bytes).catch(ignore)
+    if (!cut) return false
+    return this.#context.files.truncate(journal.path, journal.bytes).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Begins the next generation with its journal, durable before the snapshot's first byte. */
   async begin(): Promise<void> {
     // One that was begun and never finished goes on: its journal has all that came since.
-    if (this.#generation === this.#committed) this.#generation++
+    // Not with a new key: what that journal's number says must go, must go at once.
+    if (this.#generation === this.#committed || this.#rekey) this.#generation++
+    await this.#context.files.makeFolder(this.#context.path)
     if (!this.#context.journaling || this.#journal?.generation === this.#generation) return
     const before = this.#journal
     this.#journal = undefined
     try {
+      // What the journal before holds is needed until the snapshot stands.
+      if (before?.unsynced) await before.sync()
       const journal = await this.journal()
       await journal.sync()
     } catch (error) {
@@ -153,7 +176,7 @@ export class Generations {
     for (const { from, to } of this.#aside) await files.copy(from, to)
     this.#aside = []
     const encoder = this.#encoder('snapshot')
-    this.#ids = [...this.#ids.slice(-2), encoder.header.id]
+    this.#ids.push(encoder.header.id)
     const chunks = paced(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
       footer = done
     })
@@ -248,6 +271,7 @@ export class Generations {
     const previous = this.#rekey ? generation : this.#committed
     if (this.#rekey) await files.remove(previousPath(path))
     this.#committed = generation
+    this.#ids = this.#ids.slice(-1)
     this.#snapshotBytes = bytes
     this.#damaged = this.#rekey = false
     const kept: JournalFile[] = []

@@ -85,6 +85,7 @@ export class Intake {
   async #take(): Promise<boolean> {
     const { files, path, keys } = this.#context
     const { generations } = this.#persistence
+    if (generations.undisturbed) return false
     let file: FramedFile
     try {
       file = await FramedFile.open(files, path, keys)

@@ -22,6 +22,8 @@ export class Journal {
   readonly generation: number
   /** Bytes known to be whole frames. */
   bytes = 0
+  /** Whether anything has been appended since the last sync. */
+  unsynced = false
   readonly #files: Files
   readonly #log: LogFile
   readonly #encoder: FrameEncoder
@@ -120,6 +122,7 @@ export class Journal {
   }
 
   async append(frame: Buffer): Promise<void> {
+    this.unsynced = true
     await this.#log.append(frame)
     this.bytes += frame.length
   }
@@ -127,9 +130,9 @@ export class Journal {
   /** Resolves when everything appended is on disk, the file's name included. */
   async sync(): Promise<void> {
     await this.#log.sync()
-    if (this.#folderSynced) return
-    await this.#files.syncFolder(this.path)
+    if (!this.#folderSynced) await this.#files.syncFolder(this.path)
     this.#folderSynced = true
+    this.unsynced = false
   }
 
   appendSync(frame: Buffer): void {

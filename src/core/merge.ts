@@ -141,7 +141,9 @@ export class Merge implements RecordSink {
     if (tombstones.covers(record.sid, record.stamp)) return
     const slot = table.find(record.sid)
     if (slot >= 0) events?.seen?.(slot)
-    if (slot >= 0 && table.stamp(slot) >= record.stamp) return
+    if (slot >= 0 && table.stamp(slot) > record.stamp) return
+    // A touch may have been written with the stamp of the set that came right behind it.
+    if (slot >= 0 && table.stamp(slot) === record.stamp && body === undefined) return
     if (record.stamp <= (this.#evicted.get(record.sid) ?? 0)) return
     if (body === undefined) {
       if (slot < 0) return

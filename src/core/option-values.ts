@@ -124,10 +124,14 @@ export function flag(value: unknown, name: string): boolean {
 }
 
 /** One secret text or several. */
-export function secrets(value: unknown, name: string): readonly string[] {
+export function secrets(value: unknown, name: string): readonly (string | null)[] {
   const list: unknown[] = Array.isArray(value) ? value : [value]
-  const bad = list.findIndex((key) => typeof key !== 'string' || key === '')
-  if (list.length > 0 && bad === -1) return [...(list as string[])]
+  // No key to write with, but some to read with: how encryption is switched off.
+  const off = list === value && list[0] === null && list.length > 1
+  const bad = list.findIndex(
+    (key, index) => (typeof key !== 'string' || key === '') && !(off && index === 0),
+  )
+  if (list.length > 0 && bad === -1) return [...(list as (string | null)[])]
   const what = list[bad] === '' ? 'an empty string' : typeName(list[bad])
   const got = list.length === 0 ? 'an empty array' : list === value ? `an array with ${what}` : what
   const fits = list.length === 0 || list[bad] === ''

@@ -83,10 +83,11 @@ export interface PersistentMemoryStoreOptions {
   flushOnExit?: boolean | undefined
   /**
    * Encrypts the files with AES-256-GCM: a secret text of any length, or several, of which the first
-   * encrypts and all decrypt, so that keys can be rotated. Default: no encryption, also where the
-   * variable it comes from is `undefined`.
+   * encrypts and all decrypt, so that keys can be rotated. `null` before the others switches encryption
+   * off: new files are plain. Default: no encryption, also where the variable it comes from is
+   * `undefined`.
    */
-  encryptionKey?: string | readonly string[] | undefined
+  encryptionKey?: string | readonly (string | null)[] | undefined
   /** A damaged file: serve what is whole, or refuse to start. Default: `'salvage'`. */
   onCorrupt?: 'salvage' | 'throw' | undefined
   /** How large the journal may grow, as a multiple of the snapshot (16 MiB at least). Default: 1. */
@@ -123,7 +124,7 @@ export interface ResolvedOptions {
   stale: boolean
   flushOnExit: boolean
   /** The first encrypts, all decrypt; empty: no encryption. */
-  encryptionKeys: readonly string[]
+  encryptionKeys: readonly (string | null)[]
   onCorrupt: 'salvage' | 'throw'
   journalMaxRatio: number
   onOwned: 'follow' | 'throw'
@@ -133,7 +134,9 @@ export interface ResolvedOptions {
 }
 
 type OptionName = keyof PersistentMemoryStoreOptions
-type Parsed = Omit<ResolvedOptions, 'encryptionKeys'> & { encryptionKey: readonly string[] }
+type Parsed = Omit<ResolvedOptions, 'encryptionKeys'> & {
+  encryptionKey: readonly (string | null)[]
+}
 type Row<T> = { fallback: () => T; parse: read.Parse<T> }
 
 /** One row per option: where its value comes from if it isn't given, and how it is read if it is. */

@@ -77,8 +77,6 @@ export class Persistence {
   #flushUrgent = false
   #lastFlush = -Infinity
   #lastSync = -Infinity
-  /** Whether the journal has been appended to since it was synced. */
-  #unsynced = false
   #snapshotting: Promise<SnapshotReport> | undefined
   #queued: Promise<SnapshotReport> | undefined
   #lastSnapshot: SnapshotStats | undefined
@@ -102,7 +100,7 @@ export class Persistence {
     const many = recovery.journals.length > (context.journaling ? JOURNALS_MOST : 0)
     if (recovery.damaged || recovery.rekey || many) {
       this.#unsaved = true
-      this.#inBackground()
+      this.snapshotSoon()
     }
   }
 
@@ -184,13 +182,14 @@ export class Persistence {
     if (this.#abandoned) throw this.#refusal!
     if (this.#context.journaling) {
       this.#settle()
-      if (!this.unsaved && !this.#unsynced && !this.#broken) return
+      if (!this.unsaved && !this.#generations.unsynced && !this.#broken) return
       this.#flushRetry.reset()
       await this.durable()
     } else if (this.#unsaved || this.#snapshotting) {
       // What changed while one was written may have come too late for it.
-      await (this.#snapshotting ?? this.#startSnapshot())
-      if (this.#unsaved) await this.snapshot()
+      await this.#snapshotting?.catch(ignore)
+      // One that has begun since covers everything too.
+      await (this.#snapshotting ?? (this.#unsaved ? this.#startSnapshot() : undefined))
     }
   }
 
@@ -224,7 +223,7 @@ export class Persistence {
   /** Begins a new generation where the files have been taken away from under this process. */
   lookAfter(): void {
     if (!this.#generations.orphaned || this.#abandoned) return
-    void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.#inBackground())
+    void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.snapshotSoon())
   }
 
   /** Closes the files without another write. */
@@ -238,7 +237,7 @@ export class Persistence {
     const { journaling } = this.#context
     this.#settle()
     const underWay = !journaling && this.#snapshotting !== undefined
-    if (!this.unsaved && !this.#unsynced && !this.#broken && !underWay) return
+    if (!this.unsaved && !this.#generations.unsynced && !this.#broken && !underWay) return
     if (!journaling || this.#broken) {
       this.#generations.writeSync()
       return
@@ -282,7 +281,7 @@ export class Persistence {
       this.#flushing = immediate().then(() => this.#flushOnce())
       return
     }
-    const urgent = !this.#changes.empty || this.#unsynced
+    const urgent = !this.#changes.empty || this.#generations.unsynced
     if (!urgent && this.#small.size === 0) return
     if (this.#flushTimer && (this.#flushUrgent || !urgent)) return
     this.#flushTimer?.()
@@ -326,19 +325,18 @@ export class Persistence {
       JOURNAL_LEAST,
       this.#context.journalMaxRatio * this.#generations.snapshotBytes,
     )
-    if (bytes >= most || count > JOURNALS_MOST) this.#inBackground()
+    if (bytes >= most || count > JOURNALS_MOST) this.snapshotSoon()
   }
 
   async #append(sync: boolean): Promise<void> {
     if (this.#context.clock.now() - this.#smallSince >= SETTLE) this.#settle()
-    if (this.#changes.empty && !(sync && this.#unsynced)) return
+    if (this.#changes.empty && !(sync && this.#generations.unsynced)) return
     let syncing = false
     this.#writing = this.#changes.take()
     try {
       const journal = await this.#generations.journal()
       for (const frame of journal.frames(this.#context.target, this.#writing)) {
         await journal.append(frame)
-        this.#unsynced = true
       }
       if (!sync) return
       syncing = true
@@ -346,13 +344,12 @@ export class Persistence {
       await journal.sync()
       // Whoever takes a lease reads the journals after that: what this still allows, it has read.
       await this.#context.lease.confirm()
-      this.#unsynced = false
     } catch (error) {
       this.#changes.restore(this.#writing)
       // After a failed sync the kernel may have dropped what it could not write, and may say so once.
-      this.#broken ||= syncing
-      this.#unsynced = false
-      await this.#generations.abandon(!syncing)
+      const { unsynced } = this.#generations
+      const kept = await this.#generations.abandon(!syncing)
+      this.#broken ||= unsynced && !kept
       throw error
     } finally {
       this.#writing = undefined
@@ -362,12 +359,13 @@ export class Persistence {
   #startSnapshot(): Promise<SnapshotReport> {
     if (this.#abandoned) return Promise.reject(this.#refusal!)
     const started = performance.now()
+    const wasBroken = this.#broken
     this.#snapshotting = this.#writeSnapshot().then(
       ({ sessions, bytes }) => {
         const report = { sessions, bytes, durationMs: performance.now() - started }
         this.#snapshotting = undefined
         this.#lastSnapshot = { ...report, at: new Date(this.#context.clock.now()) }
-        this.#broken = false
+        if (wasBroken) this.#broken = false
         this.#snapshotRetry.reset()
         this.#flushRetry.reset()
         this.#failure = undefined
@@ -408,26 +406,26 @@ export class Persistence {
     }
   }
 
-  /** A snapshot that nobody waits for. */
-  #inBackground(): void {
+  /** Writes a snapshot that nobody waits for, and tries again where that fails. */
+  snapshotSoon(): void {
     if (this.#snapshotting || this.#snapshotRetry.waiting || this.#closing) return
     this.#startSnapshot().catch((error: unknown) => {
       if (this.#closing) return
       this.#failed(error)
-      this.#snapshotRetry.wait(() => this.#inBackground())
+      this.#snapshotRetry.wait(() => this.snapshotSoon())
     })
   }
 
   #tick(): void {
     if (!this.#context.journaling) {
-      if (this.#unsaved) this.#inBackground()
+      if (this.#unsaved) this.snapshotSoon()
       return
     }
     // With a journal, nothing is gained by writing everything for a few changes.
     const { count, bytes } = this.#generations.journals
     const { snapshotBytes } = this.#generations
     const worth = snapshotBytes < SNAPSHOT_SMALL || bytes * 2 >= snapshotBytes
-    if (count > 0 && bytes > count * HEAD_LENGTH && worth) this.#inBackground()
+    if (count > 0 && bytes > count * HEAD_LENGTH && worth) this.snapshotSoon()
   }
 
   #failed(cause: unknown): StoreError {

@@ -6,6 +6,7 @@
  * fills in what is missing, unless removals may have been lost with it. A damaged file is copied
  * aside before anything else is written; nothing is deleted here that has not been copied.
  */
+import { basename, dirname, join } from 'node:path'
 import type { CookieShapes } from './cookie.js'
 import { StoreError } from './errors.js'
 import { FrameKind, type RecordSink } from './format.js'
@@ -306,7 +307,8 @@ async function readJournal(
   })
   const damage = [...headDamage(file), ...scan.damage]
   if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
-  const state = damage.length > 0 ? 'damaged' : scan.torn ? 'torn' : 'whole'
+  const torn = scan.torn !== undefined || file.size < HEAD_LENGTH
+  const state = damage.length > 0 ? 'damaged' : torn ? 'torn' : 'whole'
   reading.damaged += damage.length
   reading.reports.push(
     report(opened, state, {
@@ -376,19 +378,36 @@ async function setAside(context: RecoverContext, reading: Reading): Promise<Reco
     if (one.state === 'whole' || one.state === 'missing') continue
     const to = corruptPath(one.path, context.now)
     try {
-      await files.copy(one.path, to)
-      one.setAside = to
-      const position = reading.positions.get(one.path)
-      if (one.state === 'torn' && position) await files.truncate(one.path, position.offset)
+      one.setAside = (await sameAside(context, one)) ?? to
+      if (one.setAside === to) await files.copy(one.path, to)
+      const end = reading.positions.get(one.path)?.offset ?? Infinity
+      if (one.state === 'torn' && end < one.bytes) await files.truncate(one.path, end)
       else if (one.state !== 'damaged') await files.remove(one.path)
     } catch {
-      if (!one.setAside && one.state === 'damaged') pending.push({ from: one.path, to })
+      delete one.setAside
+      if (one.state === 'damaged') pending.push({ from: one.path, to })
     }
   }
   if (reading.reports.some(({ setAside: copy }) => copy)) {
     await files.syncFolder(path).catch(ignore)
   }
   return pending
+}
+
+/** A copy that an earlier start has made: a process that is started over and over makes one. */
+async function sameAside(
+  { files }: RecoverContext,
+  { path, bytes }: FileReport,
+): Promise<string | undefined> {
+  const prefix = `${basename(path)}.corrupt-`
+  for (const name of await files.siblings(path)) {
+    if (!name.startsWith(prefix)) continue
+    const copy = join(dirname(path), name)
+    const file = await files.open(copy)
+    await file.close()
+    if (file.size === bytes) return copy
+  }
+  return undefined
 }
 
 function summarise(
@@ -437,6 +456,8 @@ function isGone({ state }: FileReport): boolean {
 }
 
 function headDamage(file: FramedFile): Damage[] {
+  // A journal that ends in its header was cut off while that was written: it held nothing yet.
+  if (file.header.kind === 'journal' && file.size < HEAD_LENGTH) return []
   // Sequence 0: no frame of records is missing.
   return file.headDamaged ? [{ offset: 0, bytes: 0, sequence: 0, next: 0 }] : []
 }

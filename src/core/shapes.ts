@@ -12,7 +12,9 @@ const MOST_KEYS = 64
 /** Longer keys are data. */
 const LONGEST_KEY = 64
 /** Keys on trial at most. */
-const MOST_CANDIDATES = 16_384
+const MOST_CANDIDATES = 8192
+/** One key in so many is tried when most have turned out to be data. */
+const WARY = 16
 
 /** One key on the way from the empty object to a shape. */
 export class Shape {
@@ -55,6 +57,8 @@ export class Shape {
 export class Shapes {
   #root = new Shape(0)
   #candidates = 0
+  #wary = false
+  #skipped = 0
   #structures: () => readonly (readonly string[])[]
 
   /** @param structures those that are shared already, put back whenever candidates are dropped */
@@ -67,12 +71,19 @@ export class Shapes {
     return this.#root
   }
 
-  /** A key that no object had there before; `undefined` where it is not to be tried. */
-  step(shape: Shape, key: string): Shape | undefined {
-    if (shape.depth >= MOST_KEYS || key.length > LONGEST_KEY) return undefined
-    if (++this.#candidates <= MOST_CANDIDATES) return shape.add(key)
-    this.rebuild()
-    return undefined
+  /**
+   * Tries a key that no object had there before. An object adds one key at most, so that a shape is
+   * learnt over several of them, and objects keyed by data cost next to nothing. Where those have
+   * filled the trie before, only some of the keys are tried.
+   */
+  step(shape: Shape, key: string): void {
+    if (shape.depth >= MOST_KEYS || key.length > LONGEST_KEY) return
+    if (this.#wary && ++this.#skipped % WARY !== 0) return
+    if (++this.#candidates <= MOST_CANDIDATES) shape.add(key)
+    else {
+      this.rebuild()
+      this.#wary = true
+    }
   }
 
   /** Forgets all candidates. */

@@ -125,13 +125,13 @@ export class Tenure {
   }
 
   get ownership(): Ownership {
-    if (this.#persistence && !this.#lost) {
+    if (this.#persistence && !this.#lost && !this.#closed) {
       const since = new Date(this.#lease.since)
       return { role: 'owner', ownerPid: process.pid, since, waited: false }
     }
-    const owner = this.#owner
+    const owner = this.#closed ? undefined : this.#owner
     return {
-      role: this.#follower ? 'successor' : 'none',
+      role: this.#follower && !this.#closed ? 'successor' : 'none',
       ownerPid: owner?.pid ?? 0,
       since: owner && new Date(owner.since),
       waited: this.#waited,
@@ -196,8 +196,8 @@ export class Tenure {
   catchUp(): Promise<void> | undefined {
     if (!this.#follower) return undefined
     // A look under way may have read before the owner wrote.
-    if (this.#catching) return this.#catching.then(() => this.catchUp())
-    return this.#follower.stale ? this.#look() : undefined
+    const look = () => (this.#follower?.stale ? this.#look() : undefined)
+    return this.#catching ? this.#catching.then(look) : look()
   }
 
   /** Flushes, gives the lease up and stops looking. Rejects where the flush failed. */
@@ -207,7 +207,8 @@ export class Tenure {
     this.#closing = true
     await this.#catching
     await this.#stop()
-    if (this.#follower) this.#tellUnwritten(this.#follower)
+    const unwritten = this.#follower && this.#unwritten(this.#follower)
+    if (unwritten) this.#context.onError(unwritten)
     try {
       await (this.#lost ? this.#persistence?.release() : this.#persistence?.close())
     } finally {
@@ -216,12 +217,21 @@ export class Tenure {
     }
   }
 
-  /** Writes what is unsaved while the process exits, and gives the lease up. */
-  flushSync(): void {
+  /**
+   * Writes what is unsaved while the process exits, and gives the lease up.
+   *
+   * @param lives the process may go on all the same, and keeps the lease
+   */
+  flushSync(lives: boolean): void {
     if (this.#closed) return
+    if (lives) {
+      if (!this.#lost) this.#persistence?.flushSync()
+      return
+    }
     this.#closed = true
-    if (this.#follower) this.#tellUnwritten(this.#follower)
+    const unwritten = this.#follower && this.#unwritten(this.#follower)
     try {
+      if (unwritten) throw unwritten
       if (!this.#lost) this.#persistence?.flushSync()
     } finally {
       this.#lease.release()
@@ -262,6 +272,8 @@ export class Tenure {
       (error) => persistence.abandon(error),
       () => {
         persistence.lookAfter()
+        // Notice may have come too early, or not at all.
+        if (options.watch && !persistence.generations.undisturbed) intake.notice()
         void this.#greet()
       },
     )
@@ -334,7 +346,7 @@ export class Tenure {
     this.#follower = undefined
     const persistence = this.#own(recovery)
     this.#noteOwn(persistence, follower)
-    persistence.snapshot().catch((error: unknown) => this.#context.onError(this.#wrap(error)))
+    persistence.snapshotSoon()
     this.#context.onOwner(this.ownership)
   }
 
@@ -372,14 +384,15 @@ export class Tenure {
     if (report.applied > 0 || report.removed > 0) this.#context.onMerge(report)
   }
 
-  #tellUnwritten({ own }: Follower): void {
+  /** What closing loses, where this process never owned the files. */
+  #unwritten({ own }: Follower): StoreError | undefined {
     const count = own.sets.size + own.removals.size
-    if (count === 0) return
-    const { path, onError } = this.#context
+    if (count === 0) return undefined
+    const { path } = this.#context
     const message =
       `Expected to own ${path} before closing, found that process ${this.#owner?.pid ?? 0} still ` +
       `does: ${count} sessions changed here have not been written`
-    onError(new StoreError('ERR_OWNED', message, { path }))
+    return new StoreError('ERR_OWNED', message, { path })
   }
 
   #warn(): void {

@@ -2,17 +2,17 @@
  * Values as msgpackr can carry them ⇄ values as sessions hold them.
  *
  * msgpackr is given what JSON knows and nothing else, so that it matters to no body what extensions
- * an app has registered with it. Everything else stands in the body as bytes: a tag, then what it
- * takes to make the value anew. Most sessions hold none of that and are packed as they are.
+ * an app has registered with it. In a session that holds more, each array has a tag in front: what
+ * it is, and then what it takes to make the value anew. Most sessions are packed as they are.
  */
 import { types } from 'node:util'
 
 /** How deep objects and arrays may lie within each other. */
 export const DEEPEST = 500
 
-/** What the first of the bytes says of the others. */
+/** What the first element of an array says of the others. */
 const Tag = {
-  undefined: 0,
+  array: 0,
   date: 1,
   bigint: 2,
   regexp: 3,
@@ -25,6 +25,7 @@ const Tag = {
   entries: 8,
   buffer: 9,
   bytes: 10,
+  undefined: 11,
 } as const
 
 /** Kinds of {@link Tag.bytes}, by their place in the list. */
@@ -43,14 +44,9 @@ const VIEWS: readonly { name: string; make(buffer: ArrayBuffer): unknown }[] = [
   { name: 'BigInt64Array', make: (buffer) => new BigInt64Array(buffer) },
   { name: 'BigUint64Array', make: (buffer) => new BigUint64Array(buffer) },
 ]
+const UINT8_ARRAY = 3
 
-/** Packs and unpacks what stands inside of bytes. */
-export interface Inner {
-  pack(value: unknown): Uint8Array
-  unpack(bytes: Uint8Array): unknown
-}
-
-/** Where a session leads back into itself, or too deep. */
+/** A session leads back into itself, or too deep. */
 export class TooDeepError extends Error {
   readonly keys: readonly string[]
   readonly cycle: boolean
@@ -62,25 +58,18 @@ export class TooDeepError extends Error {
   }
 }
 
-const BYTE_ORDER_MARK = 0xfeff
-
 /** Stands for what JSON leaves out. */
 const LEFT_OUT = Symbol('left out')
+const BYTE_ORDER_MARK = 0xfeff
 
 /** Turns a session's values into such as msgpackr carries. Never changes what it is given. */
 export class Converter {
-  readonly #inner: Inner
   #keys: string[] = []
   #trail: object[] = []
 
-  constructor(inner: Inner) {
-    this.#inner = inner
-  }
-
   /** The data as msgpackr can take it; throws TooDeepError, and what getters and `toJSON` throw. */
   convert(data: object): unknown {
-    this.#keys = []
-    this.#trail = [data]
+    this.#trail.push(data)
     return this.#keyed(data)
   }
 
@@ -88,13 +77,13 @@ export class Converter {
     const value = asJsonSees(given, key)
     switch (typeof value) {
       case 'string':
-        return isPlainText(value) ? value : tagged(Tag.text, Buffer.from(value, 'utf16le'))
+        return text(value)
       case 'number':
-        return Object.is(value, -0) ? tagged(Tag.negativeZero) : value
+        return Object.is(value, -0) ? [Tag.negativeZero] : value
       case 'undefined':
-        return tagged(Tag.undefined)
+        return [Tag.undefined]
       case 'bigint':
-        return tagged(Tag.bigint, Buffer.from(value.toString(36), 'latin1'))
+        return [Tag.bigint, value.toString(16)]
       case 'function':
       case 'symbol':
         return LEFT_OUT
@@ -106,8 +95,8 @@ export class Converter {
   }
 
   #enter(value: object, key: string): unknown {
-    const cycle = this.#trail.includes(value)
     this.#keys.push(key)
+    const cycle = this.#trail.includes(value)
     if (cycle || this.#trail.length > DEEPEST) throw new TooDeepError([...this.#keys], cycle)
     this.#trail.push(value)
     const converted = this.#object(value)
@@ -118,105 +107,99 @@ export class Converter {
 
   #object(value: object): unknown {
     if (Array.isArray(value)) return this.#array(value)
-    if (types.isDate(value)) return tagged(Tag.date, float(value.getTime()))
+    if (types.isDate(value)) return [Tag.date, value.getTime()]
     if (types.isMap(value)) return this.#map(value)
-    if (types.isSet(value)) return this.#nested(Tag.set, this.#items([...value]))
-    if (types.isRegExp(value)) {
-      return this.#nested(Tag.regexp, [this.#value(value.source, ''), value.flags])
-    }
-    if (Buffer.isBuffer(value)) return tagged(Tag.buffer, value)
-    if (ArrayBuffer.isView(value)) {
-      const name = types.isDataView(value) ? 'DataView' : (value as Uint8Array)[Symbol.toStringTag]
-      return view(name, new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-    }
+    if (types.isSet(value)) return this.#set(value)
+    if (types.isRegExp(value)) return [Tag.regexp, text(value.source), value.flags]
+    if (Buffer.isBuffer(value)) return [Tag.buffer, value.toString('latin1')]
+    if (types.isDataView(value)) return view('DataView', value)
+    if (ArrayBuffer.isView(value)) return view((value as Uint8Array)[Symbol.toStringTag], value)
     if (types.isArrayBuffer(value)) return view('ArrayBuffer', new Uint8Array(value))
     return this.#keyed(value)
   }
 
   #keyed(value: object): unknown {
     const entries: [string, unknown][] = []
-    let plain = true
     for (const key of Object.keys(value)) {
       const item = this.#value((value as Record<string, unknown>)[key], key)
-      if (item === LEFT_OUT) continue
-      entries.push([key, item])
-      plain &&= isPlainKey(key)
+      if (item !== LEFT_OUT) entries.push([key, item])
     }
-    if (plain) return Object.fromEntries(entries)
-    const keyed = entries.map(([key, item]) => [this.#value(key, ''), item])
-    return this.#nested(Tag.entries, keyed.flat(1))
+    if (entries.every(([key]) => isPlainKey(key))) return Object.fromEntries(entries)
+    return [Tag.entries, ...entries.flatMap(([key, item]) => [text(key), item])]
   }
 
   #array(array: readonly unknown[]): unknown[] {
-    return Array.from({ length: array.length }, (_, index) => {
+    const converted: unknown[] = [Tag.array]
+    for (let index = 0; index < array.length; index++) {
       // JSON writes null for a hole, and for what it leaves out of objects.
-      if (!(index in array)) return null
-      const item = this.#value(array[index], String(index))
-      return item === LEFT_OUT ? null : item
-    })
+      const item = index in array ? this.#value(array[index], String(index)) : null
+      converted.push(item === LEFT_OUT ? null : item)
+    }
+    return converted
   }
 
-  #map(map: ReadonlyMap<unknown, unknown>): unknown {
-    const pairs = Array.from(map, ([key, item]) => [
-      this.#value(key, ''),
-      this.#value(item, typeof key === 'string' ? key : ''),
-    ])
-    return this.#nested(Tag.map, pairs.filter((pair) => !pair.includes(LEFT_OUT)).flat(1))
+  #map(map: ReadonlyMap<unknown, unknown>): unknown[] {
+    const converted: unknown[] = [Tag.map]
+    for (const [key, item] of map) {
+      const pair = [this.#value(key, ''), this.#value(item, typeof key === 'string' ? key : '')]
+      if (!pair.includes(LEFT_OUT)) converted.push(...pair)
+    }
+    return converted
   }
 
-  #items(items: readonly unknown[]): unknown[] {
-    return items.map((item) => this.#value(item, '')).filter((item) => item !== LEFT_OUT)
-  }
-
-  #nested(tag: number, items: unknown[]): Buffer {
-    return tagged(tag, this.#inner.pack(items))
+  #set(set: ReadonlySet<unknown>): unknown[] {
+    const converted: unknown[] = [Tag.set]
+    for (const given of set) {
+      const item = this.#value(given, '')
+      if (item !== LEFT_OUT) converted.push(item)
+    }
+    return converted
   }
 }
 
 /** Makes values anew from what msgpackr brought back. `data` is fresh and is changed. */
-export function revive(data: unknown, inner: Inner): unknown {
+export function revive(data: unknown, depth: number): unknown {
   if (typeof data !== 'object' || data === null) return data
-  if (data instanceof Uint8Array) return untag(data, inner)
+  if (depth > DEEPEST + 1) throw new TypeError('nested too deeply')
   if (Array.isArray(data)) {
-    for (let i = 0; i < data.length; i++) data[i] = revive(data[i], inner)
-    return data
+    for (let i = 1; i < data.length; i++) data[i] = revive(data[i], depth + 1)
+    return untag(data)
   }
   const keyed = data as Record<string, unknown>
-  for (const key of Object.keys(keyed)) keyed[key] = revive(keyed[key], inner)
+  for (const key of Object.keys(keyed)) keyed[key] = revive(keyed[key], depth + 1)
   return data
 }
 
-function untag(bytes: Uint8Array, inner: Inner): unknown {
-  const content = Buffer.from(bytes.subarray(1))
-  switch (bytes[0]) {
-    case Tag.undefined:
-      return undefined
+function untag([tag, ...items]: unknown[]): unknown {
+  const [first, second] = items
+  switch (tag) {
+    case Tag.array:
+      return items
     case Tag.date:
-      return new Date(content.readDoubleBE(0))
+      return new Date(first as number)
     case Tag.bigint:
-      return parseBigInt(content.toString('latin1'))
-    case Tag.regexp: {
-      const [source, flags] = list(content, inner)
-      return new RegExp(source as string, flags as string)
-    }
+      return parseBigInt(asText(first))
+    case Tag.regexp:
+      return new RegExp(asText(first), asText(second))
     case Tag.map:
-      return new Map(pairs(list(content, inner)))
+      return new Map(pairs(items))
     case Tag.set:
-      return new Set(list(content, inner))
+      return new Set(items)
     case Tag.negativeZero:
       return -0
     case Tag.text:
-      return content.toString('utf16le')
+      return Buffer.from(asText(first), 'latin1').toString('utf16le')
     case Tag.entries:
-      return Object.fromEntries(pairs(list(content, inner)))
+      return Object.fromEntries(pairs(items))
     case Tag.buffer:
-      return content
+      return Buffer.from(asText(first), 'latin1')
     case Tag.bytes: {
-      const made = VIEWS[content[0]!]
-      if (!made) throw new TypeError('no such kind of bytes')
+      const content = Buffer.from(asText(second), 'latin1')
       const { buffer, byteOffset, length } = content
-      return made.make((buffer as ArrayBuffer).slice(byteOffset + 1, byteOffset + length))
+      return VIEWS[first as number]!.make(buffer.slice(byteOffset, byteOffset + length))
     }
+    case Tag.undefined:
+      return undefined
     default:
       throw new TypeError('no such tag')
   }
@@ -241,8 +224,8 @@ export function isPlainKey(key: string): boolean {
 }
 
 /** Whether msgpackr keeps the text as it is: its decoder takes a mark at the start for an encoding. */
-export function isPlainText(text: string): boolean {
-  return text.isWellFormed() && text.charCodeAt(0) !== BYTE_ORDER_MARK
+export function isPlainText(value: string): boolean {
+  return value.isWellFormed() && value.charCodeAt(0) !== BYTE_ORDER_MARK
 }
 
 /** Dates and Buffers are stored as what they are, unless a class of the user's says otherwise. */
@@ -253,37 +236,25 @@ function isBuiltIn(value: object, toJSON: unknown): boolean {
   )
 }
 
-function tagged(tag: number, content?: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(1 + (content?.length ?? 0))
-  bytes[0] = tag
-  if (content) bytes.set(content, 1)
-  return bytes
+function text(value: string): unknown {
+  if (isPlainText(value)) return value
+  return [Tag.text, Buffer.from(value, 'utf16le').toString('latin1')]
 }
 
-function view(name: string, content: Uint8Array): Buffer {
+function view(name: string, { buffer, byteOffset, byteLength }: ArrayBufferView): unknown[] {
   const kind = VIEWS.findIndex((one) => one.name === name)
+  const bytes = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
   // Kinds that come with later versions of the language are stored as the bytes they are.
-  return tagged(Tag.bytes, tagged(kind < 0 ? 3 : kind, content))
+  return [Tag.bytes, kind < 0 ? UINT8_ARRAY : kind, bytes.toString('latin1')]
 }
 
-function float(value: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(8)
-  bytes.writeDoubleBE(value)
-  return bytes
+function parseBigInt(digits: string): bigint {
+  return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`)
 }
 
-function parseBigInt(text: string): bigint {
-  const negative = text.startsWith('-')
-  let value = 0n
-  for (const digit of negative ? text.slice(1) : text)
-    value = value * 36n + BigInt(parseInt(digit, 36))
-  return negative ? -value : value
-}
-
-function list(content: Buffer, inner: Inner): unknown[] {
-  const items = revive(inner.unpack(content), inner)
-  if (!Array.isArray(items)) throw new TypeError('expected a list')
-  return items
+function asText(value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError('expected text')
+  return value
 }
 
 function pairs(items: readonly unknown[]): [never, unknown][] {
