@@ -7,6 +7,8 @@ export default defineConfig({
     exclude: ['test/faults/**', '**/node_modules/**'],
     globalSetup: ['test/global-setup.ts'],
     pool: 'forks',
+    // Many tests wait for processes and timers; more than the cores can be under way at once.
+    maxWorkers: 5,
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

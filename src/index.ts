@@ -5,7 +5,14 @@ export { gracefulShutdown } from './shutdown.js'
 export type { ShutdownOptions } from './shutdown.js'
 export { StoreError } from './core/errors.js'
 export type { ArgumentErrorCode, StoreErrorCode } from './core/errors.js'
-export type * from './core/options.js'
+export type {
+  Dispose,
+  DisposeReason,
+  Durability,
+  PersistentMemoryStoreOptions,
+  Serializer,
+  TtlFunction,
+} from './core/options.js'
 export type { SnapshotReport, SnapshotStats } from './core/persistence.js'
 export type { MergeReport } from './core/follow.js'
 export type { Ownership, Role } from './core/tenure.js'

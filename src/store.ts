@@ -10,7 +10,7 @@ import type { SessionData } from 'express-session'
 import { onExit } from 'signal-exit'
 import { type Counters, Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
-import { StoreError } from './core/errors.js'
+import type { StoreError } from './core/errors.js'
 import {
   type PersistentMemoryStoreOptions,
   type ResolvedOptions,
@@ -161,7 +161,7 @@ export class PersistentMemoryStore extends session.Store {
     return this.#read(() => this.#engine.length(), callback)
   }
 
-  /** The sids of all live sessions, those that came last first. */
+  /** The sids of all live sessions; up to 10,000 of them, those used last first. */
   ids(callback: Callback<string[]>): void
   ids(): Promise<string[]>
   ids(callback?: Callback<string[]>): Promise<string[]> | void {
@@ -280,7 +280,7 @@ export class PersistentMemoryStore extends session.Store {
           try {
             resolve(operation())
           } catch (error) {
-            reject(error as Error)
+            reject(error)
           }
         })
       })
@@ -339,7 +339,7 @@ function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<T> | vo
 }
 
 function fail(error: unknown, callback?: Callback<never>): Promise<never> | void {
-  if (typeof callback !== 'function') return Promise.reject(error as Error)
+  if (typeof callback !== 'function') return Promise.reject(error)
   process.nextTick(callback, error)
 }
 

@@ -9,7 +9,7 @@
  * A body is one MessagePack value: the data, or, where that holds what JSON doesn't know, an array
  * with the data in it (values.ts).
  */
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr/pack'
+import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { StoreError, withCode } from './errors.js'
 import { type Shape, Shapes } from './shapes.js'
 import {
@@ -25,7 +25,7 @@ import {
 /** What the store needs of an encoding. */
 export interface SessionCodec {
   /** Encodes the data of a session: every own enumerable key but `cookie`, `id` and `req`. */
-  encode(session: object): string
+  encode(session: object, sid?: string): string
   /** Decodes a body into a fresh plain object. */
   decode(body: string): Record<string, unknown>
   /** The shared structures in the order of their indexes; append-only. */
@@ -58,13 +58,15 @@ export class Codec implements SessionCodec {
   /** The same lists of keys, without what msgpackr keeps with them. */
   readonly #list: (readonly string[])[] = []
   readonly #shapes = new Shapes(() => this.#list)
-  readonly #packr: Packr
+  readonly #packr: Packer
   #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
   /** Whether each object is written as a record, in the order that msgpackr comes to them. */
   #records: boolean[] = []
   #next = 0
   /** Characters of the strings of a session so far. */
   #characters = 0
+  #sid: string | undefined
+  #deepest = DEEPEST
 
   constructor() {
     const options = {
@@ -80,7 +82,7 @@ export class Codec implements SessionCodec {
       // All strings of a session in one piece: one call to decode them, not one each.
       bundleStrings: true,
     }
-    this.#packr = new Packr(options as unknown as ConstructorParameters<typeof Packr>[0])
+    this.#packr = new Packr(options)
   }
 
   get structures(): readonly (readonly string[])[] {
@@ -93,13 +95,15 @@ export class Codec implements SessionCodec {
    *
    * @throws TypeError `ERR_SESSION_ENCODE` that names the keys leading to a cycle, or to more than
    * 500 levels; what a getter or a `toJSON` of the session throws
+   * @param sid whose it is: shapes are shared that several sessions have
    */
-  encode(session: object): string {
+  encode(session: object, sid?: string): string {
+    this.#sid = sid
     const data = dataOf(session)
-    const body = this.#pack(data)
+    const body = this.#pack(data, DEEPEST)
     if (body !== undefined) return body
     try {
-      const converted = this.#pack([new Converter().convert(data)])
+      const converted = this.#pack([new Converter().convert(data)], DEEPEST + 2)
       if (converted !== undefined) return converted
     } catch (error) {
       throw error instanceof TooDeepError ? tooDeep(error) : error
@@ -114,7 +118,7 @@ export class Codec implements SessionCodec {
     scratch.write(body, 0, length, 'latin1')
     let data: unknown
     try {
-      data = this.#packr.unpack(scratch, length as never)
+      data = this.#packr.unpack(scratch, length)
       if (scratch[0] === WRAPPED) data = revive((data as unknown[])[0], 0)
     } catch {
       // The error underneath may quote the session.
@@ -146,12 +150,18 @@ export class Codec implements SessionCodec {
   }
 
   /** The packed value; `undefined` where it holds what msgpackr doesn't carry. */
-  #pack(value: unknown): string | undefined {
+  #pack(value: unknown, deepest: number): string | undefined {
     // A getter may have come here while another session is being encoded.
-    const outer = { records: this.#records, next: this.#next, characters: this.#characters }
+    const outer = {
+      records: this.#records,
+      next: this.#next,
+      characters: this.#characters,
+      deepest: this.#deepest,
+    }
     this.#records = []
     this.#next = 0
     this.#characters = 0
+    this.#deepest = deepest
     try {
       if (!this.#carries(value, 0)) return undefined
       // Beyond this msgpackr makes several bundles, whose lengths it may get wrong.
@@ -162,6 +172,7 @@ export class Codec implements SessionCodec {
       this.#records = outer.records
       this.#next = outer.next
       this.#characters = outer.characters
+      this.#deepest = outer.deepest
     }
   }
 
@@ -178,10 +189,13 @@ export class Codec implements SessionCodec {
       case 'object':
         if (value === null) return true
         break
-      default:
+      case 'undefined':
+      case 'bigint':
+      case 'function':
+      case 'symbol':
         return false
     }
-    if (depth > DEEPEST * 2) return false
+    if (depth > this.#deepest) return false
     // Also one that no enumeration shows; what is no function is data like any other.
     if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false
     if (Array.isArray(value)) {
@@ -213,7 +227,7 @@ export class Codec implements SessionCodec {
     }
     if (shape === undefined || shape.depth === 0) return true
     if (!shape.shared && !this.frozen && this.#list.length < MOST_STRUCTURES) {
-      if (shape.meet()) {
+      if (shape.meet(this.#sid)) {
         this.#append(Object.keys(value))
         shape.shared = true
       }

@@ -61,6 +61,8 @@ const ONE_DAY = 86_400_000
 /** A touch is small where it moves the expiry by less than this, in ms, and than a tenth of the life. */
 const SMALL_MOVE = 60_000
 const SLOTS_AT_ONCE = 512
+/** So many ids are put in the order of use. */
+const SORTED_MOST = 10_000
 
 export class Engine {
   readonly counters: Counters = {
@@ -233,7 +235,7 @@ export class Engine {
         'Expected a session id of whole characters, got one with half a surrogate pair'
       throw withCode(new TypeError(message), 'ERR_SESSION_ENCODE')
     }
-    const body = this.#codec.encode(session)
+    const body = this.#codec.encode(session, sid)
     if (!this.#table.fits(sid, body)) {
       const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + body.length}`
       throw withCode(new RangeError(message), 'ERR_SESSION_ENCODE')
@@ -294,12 +296,16 @@ export class Engine {
     return sessions
   }
 
-  /** The sids of all live sessions, those that came last first. */
+  /** The sids of all live sessions; up to 10,000 of them, those used last first. */
   async ids(): Promise<string[]> {
     this.#requireWorking()
-    const sids: string[] = []
-    await this.#walk((slot) => sids.push(this.#table.sid(slot)))
-    return sids.reverse()
+    const found: { sid: string; used: number }[] = []
+    await this.#walk((slot) =>
+      found.push({ sid: this.#table.sid(slot), used: this.#table.used(slot) }),
+    )
+    // Sorting more than these would hold the loop; they come in the order of their slots.
+    if (found.length <= SORTED_MOST) found.sort((a, b) => b.used - a.used)
+    return found.map(({ sid }) => sid)
   }
 
   /** How many sessions are live. */
@@ -318,22 +324,24 @@ export class Engine {
 
   /** Resolves when everything so far is as durable as `durability: 'always'` promises. */
   acknowledged(): Promise<void> | undefined {
-    return this.#tenure?.prompt ? this.persistence?.durable() : undefined
+    return this.#tenure?.acknowledged()
   }
 
   async snapshot(): Promise<SnapshotReport> {
     this.requireOpen()
     await this.ready()
     this.#requireWorking()
-    if (!this.persistence) return { sessions: await this.length(), bytes: 0, durationMs: 0 }
-    return this.persistence.snapshot()
+    if (!this.#tenure) return { sessions: await this.length(), bytes: 0, durationMs: 0 }
+    return (await this.#tenure.writer()).snapshot()
   }
 
   async flush(): Promise<void> {
     this.requireOpen()
     await this.ready()
     this.#requireWorking()
-    await this.persistence?.flush()
+    const tenure = this.#tenure
+    // A successor that has changed nothing has nothing to lose.
+    if (tenure && (tenure.persistence || tenure.unsaved)) await (await tenure.writer()).flush()
   }
 
   /** Flushes and lets go of everything. Idempotent; rejects where the flush failed. */
@@ -547,14 +555,13 @@ export class Engine {
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
     }
-    for (const _ of this.#tombstones.prune(this.#clock.now())) {
-      if (pace.due) await pace.pause()
-    }
+    const steps = this.#tombstones.prune(this.#clock.now())
+    while (!steps.next().done) if (pace.due) await pace.pause()
   }
 
   #makeCodec(): SessionCodec {
     const { serializer } = this.#options
-    return serializer ? new SerializerCodec(serializer as never) : new Codec()
+    return serializer ? new SerializerCodec(serializer) : new Codec()
   }
 }
 

@@ -132,14 +132,16 @@ export const nodeFiles: Files = {
 
   async replace(path, chunks, beforeRename) {
     let bytes = 0
+    const fillIn = async (temporary: string) => {
+      bytes = await fill(temporary, chunks)
+      await beforeRename()
+    }
     // write-file-atomic's own write takes a short count for success, so the bytes are streamed in
     // by writeFile, which does not; with no data of its own it then syncs, renames and cleans up.
     await writeFileAtomic(path, null as unknown as string, {
       mode: MODE,
-      tmpfileCreated: async (temporary: string) => {
-        bytes = await fill(temporary, chunks)
-        await beforeRename()
-      },
+      // It waits for the promise, whatever its types say.
+      tmpfileCreated: fillIn as unknown as (temporary: string) => void,
     })
     await this.syncFolder(path)
     await requireSize(path, bytes)
@@ -291,13 +293,22 @@ function log(path: string, handle: fsp.FileHandle): LogFile {
 function logSync(path: string, fd: number): LogFile {
   return {
     path,
-    append: (data) => Promise.resolve(writeAllSync(fd, data)),
-    sync: () => Promise.resolve(fs.fdatasyncSync(fd)),
-    close: () => Promise.resolve(fs.closeSync(fd)),
+    append: settled((data: Uint8Array) => writeAllSync(fd, data)),
+    sync: settled(() => fs.fdatasyncSync(fd)),
+    close: settled(() => fs.closeSync(fd)),
     appendSync: (data) => writeAllSync(fd, data),
     syncSync: () => fs.fdatasyncSync(fd),
     closeSync: () => fs.closeSync(fd),
   }
+}
+
+/** The same as a promise. */
+function settled<A extends unknown[]>(act: (...args: A) => void): (...args: A) => Promise<void> {
+  return (...args) =>
+    new Promise((resolve) => {
+      act(...args)
+      resolve()
+    })
 }
 
 async function fill(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {

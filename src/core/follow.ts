@@ -25,8 +25,8 @@ export interface FollowContext {
   target: MergeTarget
   clock: Clock
   /** Told the highest stamp read, so that changes made here come after it. */
-  observe(stamp: number): void
-  removing(slot: number): void
+  observe: (stamp: number) => void
+  removing: (slot: number) => void
 }
 
 /** What a merge amounted to. */

@@ -81,7 +81,7 @@ export function frameChecksum(idChecksum: number, prefix: Uint8Array, payload: U
 }
 
 /** Writes the 17 bytes before a payload. */
-export function writeFrameHeader(
+function writeFrameHeader(
   target: Buffer,
   at: number,
   kind: FrameKind,

@@ -220,9 +220,9 @@ export class FramedFile {
     let budget = this.size * 4 + WINDOW
     for (let at = scan.end + 1; at + FRAME_HEADER <= this.size;) {
       const bytes = await window.rest(at)
-      const found = bytes.indexOf(0x94)
+      const found = findHead(bytes)
       if (found < 0) {
-        at += bytes.length
+        at += Math.max(1, bytes.length - FRAME_HEADER + 1)
         continue
       }
       at += found
@@ -272,6 +272,16 @@ class Window {
     const left = from < 0 ? 0 : this.#bytes.length - from
     return left > FRAME_HEADER ? this.#bytes.subarray(from) : this.at(offset, WINDOW)
   }
+}
+
+/** Where the fixed bytes of a frame's head are, with all of the head behind them; or -1. */
+function findHead(bytes: Buffer): number {
+  let found = bytes.indexOf(0x94)
+  while (found >= 0 && found + FRAME_HEADER <= bytes.length) {
+    if (parseFrameHeader(bytes, found)) return found
+    found = bytes.indexOf(0x94, found + 1)
+  }
+  return -1
 }
 
 function readHead(

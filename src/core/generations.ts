@@ -34,7 +34,7 @@ export interface GenerationsContext {
   /** The right to write. Its checks throw where it has been lost. */
   lease: Lease
   /** Somebody put a file at the path: it is merged, or copied aside, before the promise resolves. */
-  onForeign(): Promise<void>
+  onForeign: () => Promise<void>
 }
 
 /** Chunks are gathered to about this many bytes a write. */
@@ -139,18 +139,27 @@ export class Generations {
     )
   }
 
-  /** Begins the next generation with its journal, durable before the snapshot's first byte. */
-  async begin(): Promise<void> {
+  /**
+   * Begins the next generation with its journal, durable before the snapshot's first byte.
+   *
+   * @param onBroken called where a sync of what had been appended has failed
+   */
+  async begin(onBroken: () => void): Promise<void> {
     // One that was begun and never finished goes on: its journal has all that came since.
     // Not with a new key: what that journal's number says must go, must go at once.
     if (this.#generation === this.#committed || this.#rekey) this.#generation++
     await this.#context.files.makeFolder(this.#context.path)
     if (!this.#context.journaling || this.#journal?.generation === this.#generation) return
     const before = this.#journal
-    this.#journal = undefined
     try {
       // What the journal before holds is needed until the snapshot stands.
-      if (before?.unsynced) await before.sync()
+      if (before?.unsynced) {
+        await before.sync().catch((error: unknown) => {
+          onBroken()
+          throw error
+        })
+      }
+      this.#journal = undefined
       const journal = await this.journal()
       await journal.sync()
     } catch (error) {

@@ -5,13 +5,13 @@
  * torn sector costs the file. Its payload is a MessagePack sequence: a map, the key check of an
  * encrypted file or nil, padding. Checked field by field before anything is believed.
  */
-import { Packr } from 'msgpackr/pack'
+import { Packr } from './msgpack.js'
 import { LATEST_STAMP } from './clock.js'
 import { StoreError } from './errors.js'
 import { FILE_ID_LENGTH, FRAME_HEADER, MalformedError } from './format.js'
 
 export const FORMAT_NAME = 'persistent-memorystore'
-export const FORMAT_VERSION = 1
+const FORMAT_VERSION = 1
 /** Bytes of a header frame: one sector, so that the two copies never share one. */
 export const HEADER_FRAME = 512
 const PAYLOAD = HEADER_FRAME - FRAME_HEADER

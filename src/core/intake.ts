@@ -28,9 +28,9 @@ export interface IntakeContext {
   target: MergeTarget
   encoding: FileHeader['encoding']
   clock: Clock
-  observe(stamp: number): void
-  onMerge(report: MergeReport): void
-  onError(error: StoreError): void
+  observe: (stamp: number) => void
+  onMerge: (report: MergeReport) => void
+  onError: (error: StoreError) => void
 }
 
 /** A file counts as complete when it has not changed for this long, in ms. */
@@ -112,12 +112,12 @@ export class Intake {
       now: () => clock.now(),
       events: { changed: (slot) => this.#persistence.set(target.table.sid(slot)) },
     })
-    let complete = false
+    const frames = { complete: false }
     const scan = await readRecords(this.#context, file, merge, (kind) => {
-      if (kind === FrameKind.footer) complete = true
+      if (kind === FrameKind.footer) frames.complete = true
     })
     observe(merge.stamp)
-    if (!complete || scan.damage.length > 0 || scan.torn) {
+    if (!frames.complete || scan.damage.length > 0 || scan.torn) {
       const { offset } = scan.damage[0] ?? scan.torn ?? { offset: scan.end }
       const message = `Expected a whole snapshot, found the one put at ${path} damaged. What was whole has been merged`
       await this.#setAside(new StoreError('ERR_DAMAGED', message, { path, offset }))

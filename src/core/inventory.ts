@@ -108,7 +108,7 @@ export async function openAll(context: InventoryContext): Promise<Inventory> {
 }
 
 export async function closeAll({ all }: Pick<Inventory, 'all'>): Promise<void> {
-  await Promise.all(all.map(({ file }) => file?.close()))
+  for (const { file } of all) await file?.close()
 }
 
 async function requireFile({ files, path }: InventoryContext): Promise<void> {

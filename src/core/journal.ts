@@ -27,11 +27,13 @@ export class Journal {
   readonly #files: Files
   readonly #log: LogFile
   readonly #encoder: FrameEncoder
+  /** Where the frame begins in which they were last told again. */
+  #toldAt = -1
   readonly #writer = new RecordWriter()
   readonly #record = emptyRecord()
   #defined = 0
-  /** Structures to be told a second time, and where in the file they were told first. */
-  #again: { id: number; at: number }[] = []
+  /** Structures that are told again in each frame, until one begins a sector behind the first. */
+  #again: { id: number; behind: number }[] = []
   #folderSynced = false
 
   private constructor(
@@ -86,14 +88,14 @@ export class Journal {
     writer.reset()
     const define = () => {
       const known = codec.structures
-      const at = this.bytes + writer.length
-      while (this.#again[0] && at >= this.#again[0].at + SECTOR * 2) {
-        const { id } = this.#again.shift()!
-        writer.structure(id, known[id]!)
+      if (this.bytes !== this.#toldAt) {
+        this.#toldAt = this.bytes
+        for (const { id } of this.#again) writer.structure(id, known[id]!)
+        this.#again = this.#again.filter(({ behind }) => this.bytes < behind)
       }
       for (; this.#defined < known.length; this.#defined++) {
         writer.structure(this.#defined, known[this.#defined]!)
-        this.#again.push({ id: this.#defined, at })
+        this.#again.push({ id: this.#defined, behind: Infinity })
       }
       writer.needs(this.#defined)
     }
@@ -156,6 +158,8 @@ export class Journal {
 
   #close(): Buffer {
     const frame = this.#encoder.frame(FrameKind.records, this.#writer.payload())
+    const behind = this.bytes + frame.length + SECTOR
+    for (const one of this.#again) if (one.behind === Infinity) one.behind = behind
     this.#writer.reset()
     return frame
   }

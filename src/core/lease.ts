@@ -50,6 +50,8 @@ const DATE_EVERY = 2000
 const FRESH = 4000
 /** An owner out of sight that has not dated its lease for this long is taken for gone, in ms. */
 const GONE_AFTER = 10_000
+/** Bytes of a note; longer ones are as long as they are. */
+const NOTE_LENGTH = 2047
 /** How long a note that makes no sense is given to make some, in ms. */
 const REWRITTEN = 20
 
@@ -99,6 +101,7 @@ export class LeaseHolder implements Lease {
       // Whoever was slow may have created a term that others have left behind.
       if (Math.max(...(await this.#terms())) > term) {
         await this.#notes.remove(this.#leasePath(term))
+        this.#text = undefined
         continue
       }
       this.#term = term
@@ -130,7 +133,7 @@ export class LeaseHolder implements Lease {
     const terms = await this.#terms()
     if (Math.max(0, ...terms) > this.#term) throw this.#lost()
     // Somebody may have removed all files: whoever creates the note first owns what comes.
-    const note = await this.#notes.read(this.#leasePath(this.#term))
+    const note = await this.#readTwice(this.#leasePath(this.#term))
     const owns = note ? parse(note)?.token === this.#token : await this.#create(this.#term)
     if (!owns) throw this.#lost()
     this.#checked = looked
@@ -249,8 +252,9 @@ export class LeaseHolder implements Lease {
   }
 }
 
+/** Always of one length where it can be, so that rewriting is one write and nobody reads half of it. */
 function write(text: LeaseText): string {
-  return `${JSON.stringify(text)}\n`
+  return `${JSON.stringify(text).padEnd(NOTE_LENGTH)}\n`
 }
 
 function parse({ text }: Note): LeaseText | undefined {

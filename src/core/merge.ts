@@ -143,7 +143,8 @@ export class Merge implements RecordSink {
     if (slot >= 0) events?.seen?.(slot)
     if (slot >= 0 && table.stamp(slot) > record.stamp) return
     // A touch may have been written with the stamp of the set that came right behind it.
-    if (slot >= 0 && table.stamp(slot) === record.stamp && body === undefined) return
+    const again = slot >= 0 && table.stamp(slot) === record.stamp
+    if (again && (body === undefined || body === table.body(slot))) return
     if (record.stamp <= (this.#evicted.get(record.sid) ?? 0)) return
     if (body === undefined) {
       if (slot < 0) return
@@ -164,6 +165,7 @@ export class Merge implements RecordSink {
       tombstones.shortened(record.sid, table.expires(slot))
     }
     const translated = this.#file ? this.#translate(this.#file, body) : body
+    if (again && translated === table.body(slot)) return
     if (!table.fits(record.sid, translated)) return
     const put = table.put(record, translated)
     table.markSaved(put)
@@ -177,15 +179,16 @@ export class Merge implements RecordSink {
     if (stamp > this.stamp) this.stamp = stamp
     const { table, tombstones } = this.#target
     const slot = table.find(sid)
-    // Destroyed there beats whatever its own requests did here, however late.
-    const overruled = until > 0 && this.#options.own?.sets.has(sid) === true
+    const known = tombstones.get(sid)
+    // Destroyed there beats whatever its own requests did here, however late; but only once.
+    const news = until > this.#options.now() && (!known || known.stamp < stamp)
+    const overruled = news && this.#options.own?.sets.has(sid) === true
     if (slot >= 0 && (overruled || table.stamp(slot) <= stamp)) this.#remove(slot)
     // Evicted: no secret, but an older file must not bring it back in the place of another.
     if (this.#options.olderFollow && until === 0) {
       this.#evicted.set(sid, Math.max(stamp, this.#evicted.get(sid) ?? 0))
     }
-    const known = tombstones.get(sid)
-    if (until > this.#options.now() && (!known || known.stamp < stamp)) {
+    if (news) {
       tombstones.add(sid, Math.max(stamp, known?.stamp ?? 0), until)
     }
   }

@@ -34,10 +34,10 @@ export interface PersistenceContext extends GenerationsContext {
   /** Milliseconds; 0: never. */
   snapshotInterval: number
   journalMaxRatio: number
-  onSnapshot(report: SnapshotReport): void
-  onError(error: StoreError): void
+  onSnapshot: (report: SnapshotReport) => void
+  onError: (error: StoreError) => void
   /** Another process has taken the files over; nothing more is written. */
-  onLost(error: StoreError): void
+  onLost: (error: StoreError) => void
 }
 
 /** With `everysec`, appends and syncs begin at least this far apart, in ms. */
@@ -53,8 +53,8 @@ const SNAPSHOT_SMALL = 1024 * 1024
 const JOURNALS_MOST = 16
 
 interface Waiter {
-  resolve(): void
-  reject(error: StoreError): void
+  resolve: () => void
+  reject: (error: StoreError) => void
 }
 
 /** Keeps the files in step with the table. One for each open store that owns its files. */
@@ -314,7 +314,10 @@ export class Persistence {
     } catch (cause) {
       const error = this.#failed(cause)
       this.#refusal = error
-      if (!this.#closing) this.#flushRetry.wait(() => (this.#flushing ??= this.#flushOnce()))
+      if (!this.#closing)
+        this.#flushRetry.wait(() => {
+          this.#flushing ??= this.#flushOnce()
+        })
       for (const { reject } of waiters) reject(error)
     } finally {
       this.#flushing = undefined
@@ -390,7 +393,8 @@ export class Persistence {
     const { journaling } = this.#context
     this.#unsaved = false
     try {
-      await this.#turns.run(() => this.#generations.begin())
+      const onBroken = () => (this.#broken = true)
+      await this.#turns.run(() => this.#generations.begin(onBroken))
       const changes = journaling ? undefined : () => this.#changes.take().sids()
       const abort = () => this.#closing && journaling && !this.#broken
       const { footer, bytes } = await this.#generations.write(changes, abort)

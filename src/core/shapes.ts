@@ -22,6 +22,7 @@ export class Shape {
   shared = false
   readonly depth: number
   #sightings = 0
+  #last: string | undefined
   /** The first key met behind this one, and where it leads; the others are in the map. */
   #key: string | undefined
   #next: Shape | undefined
@@ -47,8 +48,15 @@ export class Shape {
     return shape
   }
 
-  /** Counts one more object. @returns whether it was the one that makes the shape worth sharing */
-  meet(): boolean {
+  /**
+   * Counts one more object, where it is of another session than the last: the same session is saved
+   * again and again, and its keys may be data all the same.
+   *
+   * @returns whether it was the one that makes the shape worth sharing
+   */
+  meet(sid: string | undefined): boolean {
+    if (sid !== undefined && sid === this.#last) return false
+    this.#last = sid
     return ++this.#sightings === SIGHTINGS
   }
 }

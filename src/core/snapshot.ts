@@ -5,7 +5,7 @@
  * about 64 KiB, each made in one go, so that whoever asks for the next may pause as long as it
  * likes in between. What changes meanwhile is asked for at the end. Never touches a file.
  */
-import { Packr } from 'msgpackr/pack'
+import { Packr } from './msgpack.js'
 import {
   FRAME_TARGET,
   type EntryRecord,
@@ -129,11 +129,11 @@ export function* snapshotChunks(
 export function decodeFooter(payload: Buffer): SnapshotFooter {
   let footer: Partial<Record<keyof SnapshotFooter, unknown>>
   try {
-    footer = packr.unpack(payload) as typeof footer
+    footer = Object(packr.unpack(payload)) as typeof footer
   } catch {
     throw new MalformedError('Expected a footer')
   }
-  const { sessions, removals, tailFrom } = footer ?? {}
+  const { sessions, removals, tailFrom } = footer
   if (![sessions, removals, tailFrom].every(Number.isSafeInteger)) {
     throw new MalformedError('Expected a footer')
   }

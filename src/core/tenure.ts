@@ -57,15 +57,15 @@ export interface TenureContext {
   stamps: Stamps
   shapes: CookieShapes
   target: MergeTarget & { codec: { frozen: boolean } }
-  onSnapshot(report: SnapshotReport): void
-  onOwner(ownership: Ownership): void
-  onFollow(ownership: Ownership): void
-  onMerge(report: MergeReport): void
-  onError(error: StoreError): void
+  onSnapshot: (report: SnapshotReport) => void
+  onOwner: (ownership: Ownership) => void
+  onFollow: (ownership: Ownership) => void
+  onMerge: (report: MergeReport) => void
+  onError: (error: StoreError) => void
   /** Told the highest stamp read from a file. */
-  observe(stamp: number): void
+  observe: (stamp: number) => void
   /** A merge is about to drop the entry in `slot`. */
-  removing(slot: number): void
+  removing: (slot: number) => void
 }
 
 /** How often a successor looks whether the owner still lives, in ms. */
@@ -117,6 +117,20 @@ export class Tenure {
   get unsaved(): boolean {
     const own = this.#follower?.own
     return own ? own.sets.size + own.removals.size > 0 : (this.#persistence?.unsaved ?? false)
+  }
+
+  /** What an answer has to wait for; rejects where nothing can be written and nobody else does. */
+  acknowledged(): Promise<void> | undefined {
+    if (this.#persistence) return this.prompt ? this.#persistence.durable() : undefined
+    if (this.#context.options.durability !== 'always' || this.#owner?.pid !== 0) return undefined
+    return this.writer().then((persistence) => persistence.durable())
+  }
+
+  /** Where to write, if need be by taking the lease now. Rejects where another process has it. */
+  async writer(): Promise<Persistence> {
+    if (!this.#persistence) await this.#look()
+    if (this.#persistence) return this.#persistence
+    throw this.#unwritten()
   }
 
   /** The error with which this process stopped writing for good, if it did. */
@@ -207,10 +221,12 @@ export class Tenure {
     this.#closing = true
     await this.#catching
     await this.#stop()
-    const unwritten = this.#follower && this.#unwritten(this.#follower)
-    if (unwritten) this.#context.onError(unwritten)
+    const unwritten = this.#follower && this.unsaved ? this.#unwritten() : undefined
+    // Another process goes on with what it has; with nobody there, what was asked for has failed.
+    if (unwritten?.code === 'ERR_OWNED') this.#context.onError(unwritten)
     try {
       await (this.#lost ? this.#persistence?.release() : this.#persistence?.close())
+      if (unwritten?.code === 'ERR_WRITE') throw unwritten
     } finally {
       this.#closed = true
       this.#lease.release()
@@ -229,7 +245,7 @@ export class Tenure {
       return
     }
     this.#closed = true
-    const unwritten = this.#follower && this.#unwritten(this.#follower)
+    const unwritten = this.#follower && this.unsaved ? this.#unwritten() : undefined
     try {
       if (unwritten) throw unwritten
       if (!this.#lost) this.#persistence?.flushSync()
@@ -385,14 +401,24 @@ export class Tenure {
   }
 
   /** What closing loses, where this process never owned the files. */
-  #unwritten({ own }: Follower): StoreError | undefined {
-    const count = own.sets.size + own.removals.size
-    if (count === 0) return undefined
+  #unwritten(): StoreError {
     const { path } = this.#context
-    const message =
-      `Expected to own ${path} before closing, found that process ${this.#owner?.pid ?? 0} still ` +
-      `does: ${count} sessions changed here have not been written`
-    return new StoreError('ERR_OWNED', message, { path })
+    const { sets, removals } = this.own ?? { sets: new Set(), removals: new Set() }
+    const changed = `${sets.size + removals.size} sessions changed here have not been written`
+    const pid = this.#owner?.pid ?? 0
+    return pid > 0
+      ? new StoreError(
+          'ERR_OWNED',
+          `Expected to own ${path}, found that process ${pid} still does: ${changed}`,
+          { path },
+        )
+      : new StoreError(
+          'ERR_WRITE',
+          `Expected to write ${path}, found that it can't be: ${changed}`,
+          {
+            path,
+          },
+        )
   }
 
   #warn(): void {

@@ -54,8 +54,10 @@ export class Tombstones {
 
   clear(stamp: number): void {
     this.cleared = stamp
-    this.#removals.clear()
     this.#longest.clear()
+    for (const [sid, removal] of this.#removals) {
+      if (removal.stamp <= stamp) this.#removals.delete(sid)
+    }
   }
 
   entries(): IterableIterator<[string, Removal]> {

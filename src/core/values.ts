@@ -61,6 +61,7 @@ export class TooDeepError extends Error {
 /** Stands for what JSON leaves out. */
 const LEFT_OUT = Symbol('left out')
 const BYTE_ORDER_MARK = 0xfeff
+const { toJSON: BUFFER_TO_JSON } = Buffer.alloc(0) as unknown as Record<string, unknown>
 
 /** Turns a session's values into such as msgpackr carries. Never changes what it is given. */
 export class Converter {
@@ -89,7 +90,7 @@ export class Converter {
         return LEFT_OUT
       case 'object':
         return value === null ? null : this.#enter(value, key)
-      default:
+      case 'boolean':
         return value
     }
   }
@@ -232,7 +233,7 @@ export function isPlainText(value: string): boolean {
 function isBuiltIn(value: object, toJSON: unknown): boolean {
   return (
     (value instanceof Date && toJSON === Date.prototype.toJSON) ||
-    (Buffer.isBuffer(value) && toJSON === Buffer.prototype.toJSON)
+    (Buffer.isBuffer(value) && toJSON === BUFFER_TO_JSON)
   )
 }
 

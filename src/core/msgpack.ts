@@ -1,0 +1,10 @@
+/**
+ * msgpackr without its native part, so that what bodies mean never hangs on an optional install.
+ * The entry that leaves it out has types that don't resolve; those of the main entry are its own.
+ */
+import type * as msgpackr from 'msgpackr'
+import * as entry from 'msgpackr/pack'
+
+export const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = entry as unknown as typeof msgpackr
+/** An instance of {@link Packr}. */
+export type Packer = msgpackr.Packr
