@@ -1,0 +1,314 @@
+/**
+ * From the start to the end: what waits for the restore, what a failed one means, what closing and
+ * exiting leave.
+ */
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { Engine, type EngineEvents } from '../../src/core/engine.js'
+import { resolveOptions } from '../../src/core/options.js'
+import type { PersistentMemoryStore } from '../../src/index.js'
+import { errno, gate, MemoryFiles, PATH } from '../support/memory-files.js'
+import { MemoryNotes } from '../support/memory-notes.js'
+import { HOUR } from '../support/records.js'
+import { settle, StubClock } from '../support/stub-clock.js'
+import { begin, endsIn, open, restart, sessionOf, sessionsIn, sidsIn } from '../support/stores.js'
+
+/** A disk that holds sessions a and b. */
+async function filled(): Promise<MemoryFiles> {
+  const { store, files } = await open()
+  await store.set('a', sessionOf({ n: 1 }))
+  await store.set('b', sessionOf({ n: 2 }))
+  await store.close()
+  return files
+}
+
+/** Every operation on sessions. */
+const operations: [name: string, run: (store: PersistentMemoryStore) => Promise<unknown>][] = [
+  ['get', (store) => store.get('a')],
+  ['set', (store) => store.set('c', sessionOf())],
+  ['touch', (store) => store.touch('a', sessionOf())],
+  ['destroy', (store) => store.destroy('a')],
+  ['destroy of several', (store) => store.destroy(['a', 'b'])],
+  ['clear', (store) => store.clear()],
+  ['all', (store) => store.all()],
+  ['ids', (store) => store.ids()],
+  ['length', (store) => store.length()],
+  ['prune', (store) => store.prune()],
+  ['snapshot', (store) => store.snapshot()],
+  ['flush', (store) => store.flush()],
+]
+
+describe('while the files are being read', () => {
+  /** A store whose restore waits for `release`. */
+  const waiting = async () => {
+    const files = await filled()
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'read' ? opened : undefined)
+    return { ...begin({}, { files }), release }
+  }
+
+  test('reads wait, and see what the files hold', async () => {
+    const { store, release } = await waiting()
+    const answers: unknown[] = []
+    store.get('a', (error, session) => answers.push(error, session))
+    const length = store.length()
+    await settle()
+    expect(answers).toEqual([])
+    release()
+    expect(await length).toBe(2)
+    await settle()
+    expect(answers).toMatchObject([null, { n: 1 }])
+  })
+
+  test('changes are made in the order in which they were asked for', async () => {
+    const { store, release } = await waiting()
+    const steps = [
+      store.set('a', sessionOf({ n: 3 })),
+      store.get('a'),
+      store.destroy('a'),
+      store.get('a'),
+      store.set('a', sessionOf({ n: 4 })),
+      store.touch('b', sessionOf({ n: 'of no matter' }, { maxAge: 5000 })),
+      store.destroy('b'),
+      store.set('c', sessionOf({ n: 5 })),
+    ]
+    release()
+    const [, first, , second] = await Promise.all(steps)
+    expect([first, second]).toMatchObject([{ n: 3 }, undefined])
+    const all = await sessionsIn({ store })
+    expect(all).toMatchObject({ a: { n: 4 }, c: { n: 5 } })
+    expect(Object.keys(all)).toHaveLength(2)
+  })
+
+  test('a session is taken as it is when it is handed over', async () => {
+    const { store, release } = await waiting()
+    const session = sessionOf({ n: 3 }) as unknown as { n: number }
+    const set = store.set('a', session as never)
+    session.n = 4
+    release()
+    await set
+    expect(await store.get('a')).toMatchObject({ n: 3 })
+  })
+
+  test('a session that can not be encoded is an error at once, to its caller alone', async () => {
+    const { store, release } = await waiting()
+    const cycle: Record<string, unknown> = {}
+    cycle['self'] = cycle
+    await expect(store.set('a', sessionOf(cycle))).rejects.toMatchObject({
+      code: 'ERR_SESSION_ENCODE',
+    })
+    release()
+    expect(await store.get('a')).toMatchObject({ n: 1 })
+  })
+
+  test('what was asked for before a close is still done, and stays', async () => {
+    const { store, files, release } = await waiting()
+    const set = store.set('c', sessionOf({ n: 3 }))
+    const destroyed = store.destroy('a')
+    const closed = store.close()
+    release()
+    await Promise.all([set, destroyed, closed])
+    files.hold = () => undefined
+    expect(await sidsIn(await open({}, { files }))).toEqual(['b', 'c'])
+  })
+
+  test('nobody is told of it: there is no `disconnect`', async () => {
+    const { store, release } = await waiting()
+    const told: string[] = []
+    for (const event of ['disconnect', 'connect', 'ready']) store.on(event, () => told.push(event))
+    await settle()
+    expect(told).toEqual([])
+    release()
+    await store.ready()
+    await settle()
+    expect(told).toEqual(['ready'])
+  })
+})
+
+describe('where the files can not be opened', () => {
+  test.each(operations)(
+    '%s fails with the reason, as does `ready`, now and later',
+    async (_, run) => {
+      const files = new MemoryFiles()
+      files.contents.set(PATH, Buffer.from('something else'))
+      const { store } = begin({}, { files })
+      const early = run(store)
+      await expect(early).rejects.toMatchObject({ code: 'ERR_FORMAT_FOREIGN', path: PATH })
+      await expect(run(store)).rejects.toMatchObject({ code: 'ERR_FORMAT_FOREIGN' })
+      await expect(store.ready()).rejects.toMatchObject({ code: 'ERR_FORMAT_FOREIGN' })
+      await store.close()
+      expect(files.get(PATH).toString()).toBe('something else')
+      expect(files.names()).toEqual(['s.snapshot'])
+    },
+  )
+
+  test('an error of the disk has the code of one, and tells the cause', async () => {
+    const files = await filled()
+    files.fail = (operation) => (operation === 'open' ? errno('EACCES') : undefined)
+    await expect(begin({}, { files }).store.ready()).rejects.toMatchObject({
+      code: 'ERR_OPEN',
+      cause: { code: 'EACCES' },
+    })
+  })
+})
+
+describe('after closing', () => {
+  test.each(operations)('%s fails with ERR_CLOSED', async (_, run) => {
+    for (const options of [{}, { snapshotPath: false as const }]) {
+      const { store } = await open(options)
+      await store.set('a', sessionOf())
+      await store.close()
+      await expect(run(store)).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    }
+  })
+
+  test('closing again is fine, at once and later, with a callback and without', async () => {
+    const { store, clock } = await open({ checkPeriod: 1000, snapshotInterval: 1000 })
+    await store.set('a', sessionOf())
+    const closing = [store.close(), store.close(), store[Symbol.asyncDispose]()]
+    await Promise.all(closing)
+    expect(await new Promise((resolve) => store.close(resolve))).toBeNull()
+    expect(clock.timers).toBe(0)
+    expect(() => store.stats()).not.toThrow()
+  })
+
+  test('nothing is written, whatever was still to come', async () => {
+    const { store, files, clock } = await open({ checkPeriod: 1000 })
+    for (let i = 0; i < 2000; i++) await store.set(`${i}`, sessionOf({}, endsIn(clock, 500 + i)))
+    clock.jump(1000)
+    const pruning = store.prune()
+    await store.close()
+    await pruning.catch(() => undefined)
+    const { length } = files.calls
+    store.startInterval()
+    await clock.advance(HOUR)
+    expect(files.calls).toHaveLength(length)
+    store.stopInterval()
+  })
+})
+
+describe('while the process exits', () => {
+  const quiet = () => undefined
+  const events = new Proxy({}, { get: () => quiet }) as EngineEvents
+
+  async function engineOn(files: MemoryFiles, options: object = {}) {
+    const resolved = resolveOptions({ snapshotPath: PATH, watch: false, ...options })
+    const surroundings = { files, clock: new StubClock(), notes: new MemoryNotes() }
+    const engine = new Engine(resolved, events, surroundings)
+    engine.open()
+    await engine.ready()
+    return engine
+  }
+  const set = (engine: Engine, sid: string) => engine.prepareSet(sid, { n: sid })()
+
+  test.each(['snapshot', 'everysec', 'always'])(
+    'with durability %s what is unsaved is written in one go',
+    async (durability) => {
+      const files = await filled()
+      const engine = await engineOn(files, { durability })
+      set(engine, 'c')
+      engine.destroy('a')
+      engine.flushSync(false)
+      expect(await sidsIn(await open({}, { files }))).toEqual(['b', 'c'])
+    },
+  )
+
+  test('what a close has begun to write and not finished is written', async () => {
+    const files = new MemoryFiles()
+    const engine = await engineOn(files)
+    set(engine, 'a')
+    files.hold = () => new Promise(() => undefined)
+    void engine.close()
+    await settle()
+    engine.flushSync(false)
+    files.hold = () => undefined
+    expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['a'])
+  })
+
+  test.each(['append', 'sync', 'write', 'rename'] as const)(
+    'what is being written, at the moment of a %s, gets no company in its file',
+    async (moment) => {
+      const files = new MemoryFiles()
+      const engine = await engineOn(files)
+      set(engine, 'a')
+      files.hold = (operation) => (operation === moment ? new Promise(quiet) : undefined)
+      void engine.flush().catch(quiet)
+      if (moment === 'write' || moment === 'rename') void engine.snapshot().catch(quiet)
+      await settle(40)
+      set(engine, 'b')
+      engine.destroy('a')
+      engine.flushSync(false)
+      const found = await open({}, { files: files.fork() })
+      expect([await sidsIn(found), found.errors]).toEqual([['b'], []])
+    },
+  )
+
+  test('a change of key leaves no plain text behind', async () => {
+    const files = await filled()
+    const { store } = await open({}, { files })
+    await store.snapshot()
+    await store.set('secret-sid', sessionOf())
+    await store.snapshot()
+    await store.close()
+    const engine = await engineOn(files, { durability: 'snapshot', encryptionKey: 'a key' })
+    set(engine, 'c')
+    engine.flushSync(false)
+    const again = await open({ encryptionKey: 'a key' }, { files: files.fork() })
+    for (let i = 0; i < 200 && again.store.stats().snapshot === undefined; i++) await settle(5)
+    const showing = again.files
+      .names()
+      .filter((name) => again.files.get(`/sessions/${name}`).includes('secret-sid'))
+    expect(showing).toEqual([])
+  })
+
+  test('nothing is written where nothing changed, nor after a close', async () => {
+    const files = await filled()
+    const engine = await engineOn(files)
+    const found = new Map(files.contents)
+    engine.flushSync(false)
+    expect(files.contents).toEqual(found)
+    const closed = await engineOn(files)
+    set(closed, 'c')
+    await closed.close()
+    const { length } = files.calls
+    closed.flushSync(false)
+    expect(files.calls).toHaveLength(length)
+  })
+
+  test('a disk that fails is told by throwing', async () => {
+    const files = new MemoryFiles()
+    const engine = await engineOn(files)
+    set(engine, 'a')
+    files.fail = () => errno('ENOSPC')
+    expect(() => engine.flushSync(false)).toThrow('ENOSPC')
+  })
+})
+
+describe('an error in the background', () => {
+  afterEach(() => void vi.restoreAllMocks())
+
+  test('is a warning of the process, once a kind, where nobody listens', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const { store, files, clock } = await open()
+    store.removeAllListeners('error')
+    files.fail = (operation) => (operation === 'append' ? errno('ENOSPC') : undefined)
+    await store.set('a', sessionOf())
+    await clock.advance(30_000)
+    expect(warn).toHaveBeenCalledTimes(1)
+    expect(warn.mock.calls[0]?.[1]).toMatchObject({ code: 'ERR_WRITE' })
+    files.fail = () => undefined
+  })
+
+  test('never holds anything of a session', async () => {
+    const secret = 'what-nobody-may-read'
+    const stage = await open()
+    stage.files.fail = (operation) => (operation === 'append' ? errno('EIO') : undefined)
+    await stage.store.set(secret, sessionOf({ secret }))
+    await stage.clock.advance(5000)
+    stage.files.fail = () => undefined
+    const again = await restart(stage)
+    expect(stage.errors.length).toBeGreaterThan(0)
+    for (const error of [...stage.errors, ...again.errors]) {
+      expect(`${error.stack} ${JSON.stringify(error)} ${String(error.cause)}`).not.toContain(secret)
+    }
+  })
+})

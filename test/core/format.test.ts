@@ -1,0 +1,203 @@
+import { Unpackr } from 'msgpackr'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { LATEST_DATE, LATEST_STAMP } from '../../src/core/clock.js'
+import type { CookieShape } from '../../src/core/cookie.js'
+import { FRAME_TARGET, MalformedError, RecordWriter } from '../../src/core/format.js'
+import { RecordReader } from '../../src/core/records.js'
+import { anyBody, anyNumber, anyText, ListSink, recordOf, shapes } from '../support/records.js'
+
+const cookies: (CookieShape | undefined)[] = [
+  undefined,
+  shapes.of({ expires: 0, path: '/' }),
+  shapes.of({ expires: null, domain: '日本' }),
+  shapes.of({ maxAge: 5, deep: { list: ['\ud800'] } }),
+  shapes.of({ expires: 'never' }),
+]
+const stamp = fc.oneof(fc.nat(), fc.integer({ min: 0, max: LATEST_STAMP }))
+const entry = fc
+  .record({
+    sid: anyText,
+    expires: anyNumber,
+    stamp,
+    cookie: fc.constantFrom(...cookies),
+    cookieExpires: fc.oneof(fc.constant(NaN), fc.integer({ min: -LATEST_DATE, max: LATEST_DATE })),
+  })
+  .chain((fields) => {
+    const most = LATEST_STAMP - fields.stamp
+    const used = fc.nat(Math.min(most, 2 ** 31 - 1)).map((later) => fields.stamp + later)
+    return used.map((used) => recordOf({ ...fields, used }))
+  })
+const write = fc.oneof(
+  fc.tuple(fc.constant('entry' as const), entry, anyBody),
+  fc.tuple(fc.constant('touch' as const), entry),
+  fc.tuple(fc.constant('removal' as const), anyText, stamp, anyNumber),
+  fc.tuple(fc.constant('clear' as const), stamp),
+  fc.tuple(fc.constant('structure' as const), fc.nat(), fc.array(anyText)),
+  fc.tuple(fc.constant('needs' as const), fc.nat()),
+)
+
+/** The payload of a frame of these records, as a copy, and what a reader is to be told. */
+function payloadOf(writes: readonly (readonly unknown[])[], writer = new RecordWriter()) {
+  writer.reset()
+  for (const [method, ...values] of writes) {
+    ;(writer as unknown as Record<string, (...values: unknown[]) => void>)[method as string]!(
+      ...values,
+    )
+  }
+  // A touch is told as an entry without a body.
+  const told = writes.map((one) => (one[0] === 'touch' ? [...one, undefined] : [...one]))
+  return { payload: Buffer.from(writer.payload()), told }
+}
+
+describe('records', () => {
+  test('of any contents are told as they were written, frame after frame', () => {
+    const writer = new RecordWriter()
+    const reader = new RecordReader(shapes)
+    fc.assert(
+      fc.property(fc.array(write, { maxLength: 12 }), (writes) => {
+        const { payload, told } = payloadOf(writes, writer)
+        const sink = new ListSink()
+        const count = reader.read(payload, sink)
+        expect(sink.told).toEqual(told)
+        const definitions = writes.filter(([kind]) => kind === 'structure' || kind === 'needs')
+        expect(count).toBe(writes.length - definitions.length)
+        expect(writer.records).toBe(count)
+        expect(writer.length).toBe(payload.length)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('are MessagePack that any decoder can step through', () => {
+    const record = recordOf({ sid: 'é', stamp: 5, used: 8, expires: 9e12 })
+    const cookie = cookies[1]
+    const { payload } = payloadOf([
+      ['structure', 0, ['user', 'name']],
+      ['needs', 1],
+      ['entry', { ...record, cookie, cookieExpires: 7 }, '\x40\xff'],
+      ['touch', record],
+      ['removal', 'é', 6, 9e12],
+      ['clear', 7],
+    ])
+    const plain = new Unpackr({ useRecords: false, int64AsType: 'number' })
+    expect(plain.unpackMultiple(payload)).toEqual([
+      [1, 0, ['user', 'name']],
+      [7, 1],
+      [2, 0, '["date",{"path":"/"}]'],
+      [3, 'é', 9e12, 5, 3, 0, 7, Buffer.from([0x40, 0xff])],
+      [4, 'é', 9e12, 5, 3, null, null],
+      [5, 'é', 6, 9e12],
+      [6, 7],
+    ])
+  })
+
+  test('carry a cookie shape once a frame, and once again in the next', () => {
+    const record = recordOf({ sid: 'a', cookie: cookies[1] })
+    const writer = new RecordWriter()
+    const twice = [
+      ['touch', record],
+      ['touch', record],
+    ]
+    const once = payloadOf(twice.slice(1), writer).payload
+    const { payload } = payloadOf(twice, writer)
+    const touch = payload.length - once.length
+    expect(payload.indexOf('path')).toBe(payload.lastIndexOf('path'))
+    expect(once.length).toBeGreaterThan(touch)
+    expect(payloadOf(twice.slice(1), writer).payload).toEqual(once)
+  })
+
+  test('larger than a frame make one of their own, and the memory goes back', () => {
+    const writer = new RecordWriter()
+    const body = 'z'.repeat(FRAME_TARGET * 40)
+    const { payload, told } = payloadOf([['entry', recordOf({ sid: 'large' }), body]], writer)
+    const sink = new ListSink()
+    new RecordReader(shapes).read(payload, sink)
+    expect(sink.told).toEqual(told)
+    writer.reset()
+    expect(writer.payload().buffer.byteLength).toBeLessThan(FRAME_TARGET * 16)
+  })
+})
+
+describe('bytes that are not records', () => {
+  /** Reads bytes that may be anything; all that may come of it is a MalformedError. */
+  function survives(payload: Buffer): ListSink {
+    const sink = new ListSink()
+    try {
+      new RecordReader(shapes).read(payload, sink)
+    } catch (error) {
+      expect(error).toBeInstanceOf(MalformedError)
+    }
+    return sink
+  }
+
+  test('are malformed, whatever they are', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void survives(Buffer.from(bytes))),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('are malformed where one or two bytes of records are others', () => {
+    const { payload } = payloadOf([
+      ['structure', 0, ['user', 'name']],
+      ['needs', 1],
+      ['entry', recordOf({ sid: 'someone', stamp: 2 ** 40, cookie: cookies[1] }), 'x'.repeat(40)],
+      ['touch', recordOf({ sid: 'x'.repeat(300), cookie: cookies[2], cookieExpires: 5 })],
+      ['removal', 'gone', 5, 2 ** 40],
+      ['clear', 7],
+    ])
+    const at = fc.nat(payload.length - 1)
+    fc.assert(
+      fc.property(at, at, fc.nat(255), fc.nat(255), (one, other, a, b) => {
+        const bytes = Buffer.from(payload)
+        bytes[one] = a
+        bytes[other] = b
+        for (const [kind, ...values] of survives(bytes).told as [string, unknown][]) {
+          if (kind !== 'entry' && kind !== 'touch') continue
+          const numbers = Object.values(values[0] as object).filter((v) => typeof v === 'number')
+          // Infinity would outlive everybody; NaN stands for no moment in one place alone.
+          expect(numbers.filter((number) => !Number.isFinite(number)).length).toBeLessThan(2)
+        }
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('end where the payload ends: no length is believed beyond it', () => {
+    const lengths = [
+      [0x98, 3, 0xdb, 0xff, 0xff, 0xff, 0xff],
+      [0x98, 3, 0xda, 0xff, 0xff],
+      [0x98, 3, 0xd9, 0xff],
+      [0x93, 1, 0, 0xdc, 0xff, 0xff],
+      [0x92, 6, 0xcf, 1],
+    ]
+    for (const bytes of lengths) {
+      const read = () => new RecordReader(shapes).read(Buffer.from(bytes), new ListSink())
+      expect(read).toThrow(MalformedError)
+    }
+  })
+
+  test('do not take the cookie shapes of the frame before', () => {
+    const reader = new RecordReader(shapes)
+    const touch = ['touch', recordOf({ sid: 'a', cookie: cookies[1] })]
+    const { payload } = payloadOf([touch])
+    const definition = payload.indexOf(Buffer.from([0x97, 4]))
+    reader.read(payload, new ListSink())
+    const alone = payload.subarray(definition)
+    expect(() => reader.read(alone, new ListSink())).toThrow(MalformedError)
+  })
+
+  test.each([
+    ['infinite', [0x92, 6, 0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0]],
+    ['not a number', [0x92, 6, 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]],
+    ['beyond the safe integers', [0x92, 6, 0xcf, 0xff, 0, 0, 0, 0, 0, 0, 0]],
+    ['a text', [0x92, 6, 0xa1, 0x31]],
+    ['a stamp below zero', [0x92, 6, 0xcb, 0xbf, 0xf0, 0, 0, 0, 0, 0, 0]],
+    ['a stamp that no other could be higher than', [0x92, 6, 0xcf, 0, 0x1f, 0xff, 0, 0, 0, 0, 0]],
+  ])('are malformed where a number is %s', (_, bytes) => {
+    expect(() => new RecordReader(shapes).read(Buffer.from(bytes), new ListSink())).toThrow(
+      MalformedError,
+    )
+  })
+})

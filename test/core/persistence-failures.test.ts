@@ -1,0 +1,299 @@
+/**
+ * When writing fails: who is told, what goes on being served, and how it comes right again.
+ */
+import { describe, expect, test } from 'vitest'
+import { errno, gate, type MemoryFiles, type Operation, PATH } from '../support/memory-files.js'
+import { settle } from '../support/stub-clock.js'
+import { afterKill, open, restart, sessionOf, sidsIn } from '../support/stores.js'
+
+const SECOND = 1000
+
+/** Makes an operation fail, once or until it is told to stop. */
+function failing(files: MemoryFiles, which: Operation, code: string, part = '', times = Infinity) {
+  let left = times
+  files.fail = (operation, name) =>
+    operation === which && name.includes(part) && left-- > 0 ? errno(code) : undefined
+  return () => (files.fail = () => undefined)
+}
+
+/** What became of promises, in order: 'done' or the code of the error. */
+async function outcomes(answers: Promise<unknown>[]): Promise<string[]> {
+  const settled = await Promise.allSettled(answers)
+  return settled.map((one) =>
+    one.status === 'fulfilled' ? 'done' : (one.reason as { code: string }).code,
+  )
+}
+
+describe("a sync that failed, with durability 'always',", () => {
+  test('is an error to exactly those that it was to cover; memory has their changes', async () => {
+    const stage = await open({ durability: 'always' })
+    const { store, files, errors } = stage
+    await store.set('before', sessionOf())
+    failing(files, 'sync', 'EIO', 'journal', 1)
+    const covered = [store.set('a', sessionOf()), store.destroy('before')]
+    expect(await outcomes(covered)).toEqual(['ERR_WRITE', 'ERR_WRITE'])
+    expect(await sidsIn(stage)).toEqual(['a'])
+    expect(errors).toMatchObject([{ code: 'ERR_WRITE', cause: { code: 'EIO' } }])
+    expect(store.stats().writeError).toBe(errors[0])
+    await stage.clock.advance(SECOND)
+    expect(await outcomes([store.set('after', sessionOf())])).toEqual(['done'])
+    expect(store.stats().writeError).toBeUndefined()
+  })
+
+  test('gives its file up for good: a whole generation precedes what is acknowledged next', async () => {
+    const stage = await open({ durability: 'always' })
+    const { store, files, clock } = stage
+    await store.set('a', sessionOf())
+    failing(files, 'sync', 'EIO', 'journal', 1)
+    await outcomes([store.set('b', sessionOf())])
+    const { length } = files.calls
+    await clock.advance(SECOND)
+    await store.set('c', sessionOf())
+    const since = files.calls.slice(length)
+    expect(since.filter((call) => /^(append|sync) .*journal-1$/.test(call))).toEqual([])
+    const acknowledged = since.lastIndexOf('sync s.snapshot.journal-2')
+    expect(since.indexOf('rename s.snapshot')).toBeGreaterThanOrEqual(0)
+    expect(since.indexOf('rename s.snapshot')).toBeLessThan(acknowledged)
+    expect(await sidsIn(await afterKill(stage))).toEqual(['a', 'b', 'c'])
+  })
+
+  test('is nothing to what was answered before, nor to what comes when it is mended', async () => {
+    const stage = await open({ durability: 'always' })
+    const { store, files, clock } = stage
+    const stop = failing(files, 'sync', 'EIO')
+    const told: string[] = []
+    for (let i = 0; i < 6; i++) {
+      told.push(...(await outcomes([store.set(`${i}`, sessionOf())])))
+      await clock.advance(20 * SECOND)
+    }
+    expect(new Set(told)).toEqual(new Set(['ERR_WRITE']))
+    expect(await store.length()).toBe(6)
+    stop()
+    await clock.advance(60 * SECOND)
+    expect(await outcomes([store.set('6', sessionOf())])).toEqual(['done'])
+    expect(await sidsIn(await afterKill(stage))).toEqual(['0', '1', '2', '3', '4', '5', '6'])
+  })
+
+  test('of the journal of a new generation is not tried again on that file either', async () => {
+    const { store, files } = await open({ durability: 'always' })
+    await store.set('a', sessionOf())
+    failing(files, 'sync', 'EIO', 'journal-2', 1)
+    expect(await outcomes([store.snapshot()])).toEqual(['ERR_WRITE'])
+    const { length } = files.calls
+    await store.set('b', sessionOf())
+    expect(files.calls.slice(length).filter((call) => /^(append|sync).*-2$/.test(call))).toEqual([])
+  })
+})
+
+describe('a full disk', () => {
+  test('keeps nobody from being served; there is room again, and everything is written', async () => {
+    const stage = await open()
+    const { store, files, clock, errors } = stage
+    await store.set('a', sessionOf())
+    await store.flush()
+    const stop = failing(files, 'append', 'ENOSPC')
+    for (let i = 0; i < 5; i++) {
+      await store.set(`full ${i}`, sessionOf())
+      await clock.advance(10 * SECOND)
+    }
+    expect(await store.length()).toBe(6)
+    expect(store.stats()).toMatchObject({ unsaved: true, writeError: { code: 'ERR_WRITE' } })
+    expect(errors.every(({ code }) => code === 'ERR_WRITE')).toBe(true)
+    stop()
+    await clock.advance(60 * SECOND)
+    expect(store.stats()).toMatchObject({ unsaved: false, writeError: undefined })
+    expect(await (await afterKill(stage)).store.length()).toBe(6)
+  })
+
+  test('leaves what was acknowledged before it where it is', async () => {
+    const stage = await open({ durability: 'always' })
+    const { store, files } = stage
+    await store.set('a', sessionOf())
+    // Half of a frame gets in.
+    const journal = `${PATH}.journal-1`
+    files.fail = (operation, name) => {
+      if (operation !== 'append' || !name.includes('journal-1')) return undefined
+      files.contents.set(journal, Buffer.concat([files.get(journal), Buffer.from([0x94, 1, 0xce])]))
+      return errno('ENOSPC')
+    }
+    expect(await outcomes([store.set('b', sessionOf())])).toEqual(['ERR_WRITE'])
+    files.fail = () => undefined
+    const killed = await afterKill(stage)
+    expect(await sidsIn(killed)).toEqual(['a'])
+    expect(killed.errors).toEqual([])
+  })
+
+  test('does not take the last whole snapshot away', async () => {
+    const stage = await open({ durability: 'snapshot' })
+    const { store, files, errors } = stage
+    await store.set('a', sessionOf())
+    await store.snapshot()
+    const whole = files.get(PATH)
+    failing(files, 'write', 'ENOSPC')
+    await store.set('b', sessionOf())
+    await expect(store.snapshot()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+    expect(files.get(PATH)).toEqual(whole)
+    expect(store.stats()).toMatchObject({
+      unsaved: true,
+      snapshot: { error: { code: 'ERR_WRITE' } },
+    })
+    // Whoever asked was told; nobody else is.
+    expect(errors).toEqual([])
+    files.fail = () => undefined
+    expect(await sidsIn(await restart(stage))).toEqual(['a', 'b'])
+  })
+
+  test('does not pile up files', async () => {
+    const stage = await open({ snapshotInterval: SECOND })
+    failing(stage.files, 'write', 'ENOSPC')
+    for (let i = 0; i < 30; i++) {
+      await stage.store.set(`${i}`, sessionOf())
+      await stage.clock.advance(61 * SECOND)
+    }
+    expect(stage.files.names().length).toBeLessThan(6)
+    expect(await (await afterKill(stage)).store.length()).toBe(30)
+  })
+})
+
+describe('attempts', () => {
+  test('come after pauses that double up to a minute', async () => {
+    const stage = await open()
+    const { store, files, clock } = stage
+    const times: number[] = []
+    files.fail = (operation, name) => {
+      if (operation !== 'create' || !name.includes('journal')) return undefined
+      times.push(clock.time)
+      return errno('ENOENT')
+    }
+    await store.set('a', sessionOf())
+    await clock.advance(400 * SECOND)
+    const pauses = times.slice(1).map((at, i) => (at - times[i]!) / SECOND)
+    expect(pauses.slice(0, 8)).toEqual([1, 2, 4, 8, 16, 32, 60, 60])
+  })
+
+  test("keep nobody waiting: with 'always' a change during a pause is refused at once", async () => {
+    const { store, files, clock } = await open({ durability: 'always' })
+    failing(files, 'append', 'ENOSPC')
+    await outcomes([store.set('a', sessionOf())])
+    const { length } = files.calls
+    const answers: unknown[] = []
+    store.set('b', sessionOf(), (error) => answers.push(error))
+    await settle()
+    expect(answers).toMatchObject([{ code: 'ERR_WRITE' }])
+    expect(files.calls).toHaveLength(length)
+    files.fail = () => undefined
+    await clock.advance(SECOND)
+    expect(await outcomes([store.set('c', sessionOf())])).toEqual(['done'])
+  })
+
+  test('a snapshot that succeeds ends the pause, and no refused change counts as written', async () => {
+    const stage = await open({ durability: 'always' })
+    const { store, files } = stage
+    failing(files, 'append', 'EIO', 'journal', 1)
+    expect(await outcomes([store.set('a', sessionOf())])).toEqual(['ERR_WRITE'])
+    await store.snapshot()
+    const [told] = await outcomes([store.set('b', sessionOf())])
+    const killed = await sidsIn(await afterKill(stage))
+    expect(killed).toContain('a')
+    expect(killed.includes('b')).toBe(told === 'done')
+  })
+
+  test('of the background snapshot are made again, and told', async () => {
+    const stage = await open({ durability: 'snapshot', snapshotInterval: 10 * SECOND })
+    const { store, files, clock, errors } = stage
+    failing(files, 'rename', 'EACCES', '', 2)
+    await store.set('a', sessionOf())
+    await clock.advance(10 * SECOND)
+    expect(errors).toHaveLength(1)
+    await clock.advance(60 * SECOND)
+    expect(errors).toHaveLength(2)
+    expect(store.stats()).toMatchObject({ unsaved: false, writeError: undefined })
+  })
+})
+
+test('what was appended before an error and not yet synced is synced all the same', async () => {
+  const stage = await open()
+  const { store, files, clock } = stage
+  await store.set('a', sessionOf())
+  await clock.advance(0)
+  await store.set('b', sessionOf())
+  await clock.advance(300)
+  // Neither appending nor cutting works for a moment.
+  files.fail = (operation) =>
+    operation === 'append' || operation === 'truncate' ? errno('EIO') : undefined
+  await store.set('c', sessionOf())
+  await clock.advance(300)
+  files.fail = () => undefined
+  await clock.advance(5 * SECOND)
+  await store.flush()
+  const powerLoss = files.fork()
+  for (const path of powerLoss.contents.keys()) {
+    powerLoss.contents.set(path, files.synced.get(path) ?? Buffer.alloc(0))
+  }
+  expect(await sidsIn(await open({}, { files: powerLoss }))).toEqual(['a', 'b', 'c'])
+})
+
+test('one journal write is under way at most, whatever is asked for', async () => {
+  const { store, files } = await open({ durability: 'always' })
+  let under = 0
+  let most = 0
+  files.hold = async (operation, name) => {
+    if (!name.includes('journal') || operation === 'remove') return
+    most = Math.max(most, ++under)
+    await settle(1)
+    under--
+  }
+  const answers: Promise<unknown>[] = []
+  for (let i = 0; i < 30; i++) {
+    answers.push(store.set(`${i}`, sessionOf()), store.flush())
+    if (i % 10 === 0) answers.push(store.snapshot())
+    await settle(1)
+  }
+  await Promise.all(answers)
+  expect(most).toBe(1)
+})
+
+describe('closing', () => {
+  test('with a disk that fails tells why, lets go of everything, and says so again', async () => {
+    const stage = await open()
+    const { store, files, clock } = stage
+    await store.set('a', sessionOf())
+    failing(files, 'append', 'EIO')
+    await expect(store.close()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+    await expect(store.close()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+    expect(clock.timers).toBe(0)
+  })
+
+  test('waits for what is under way, and writes what came meanwhile', async () => {
+    const stage = await open({ durability: 'snapshot' })
+    const { store, files } = stage
+    await store.set('a', sessionOf())
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'rename' ? opened : undefined)
+    const snapshot = store.snapshot()
+    await settle()
+    await store.set('b', sessionOf())
+    const closed = store.close()
+    await settle()
+    release()
+    await Promise.all([snapshot, closed])
+    expect(await sidsIn(await open({}, { files }))).toEqual(['a', 'b'])
+  })
+
+  test('gives a snapshot up that journals make superfluous', async () => {
+    const stage = await open()
+    const { store, files } = stage
+    for (let i = 0; i < 3000; i++) await store.set(`${i}`, sessionOf({ t: 'x'.repeat(300) }))
+    await store.flush()
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'write' ? opened : undefined)
+    const snapshot = outcomes([store.snapshot()])
+    await settle()
+    const closed = store.close()
+    release()
+    await closed
+    expect(await snapshot).toEqual(['ERR_WRITE'])
+    expect(files.contents.has(PATH)).toBe(false)
+    expect(await (await open({}, { files })).store.length()).toBe(3000)
+  })
+})

@@ -1,0 +1,152 @@
+/**
+ * What happens while something else is being written, and must not be lost between the two.
+ */
+import { describe, expect, test } from 'vitest'
+import { gate, type MemoryFiles } from '../support/memory-files.js'
+import { HOUR } from '../support/records.js'
+import { settle } from '../support/stub-clock.js'
+import {
+  afterKill,
+  endsIn,
+  open,
+  restart,
+  sessionOf,
+  sidsIn,
+  type Stage,
+} from '../support/stores.js'
+
+/** A store on what a power cut leaves: files as they were last synced. */
+function afterPowerCut({ files }: Stage, options = {}): Promise<Stage> {
+  const disk: MemoryFiles = files.fork()
+  for (const path of disk.contents.keys()) {
+    disk.contents.set(path, files.synced.get(path) ?? Buffer.alloc(0))
+  }
+  return open(options, { files: disk })
+}
+
+describe('a flush is over when everything before it is on disk', () => {
+  test('though a new generation began in between', async () => {
+    const stage = await open()
+    const { store, files, clock } = stage
+    await store.set('a', sessionOf())
+    await clock.advance(0)
+    await store.set('b', sessionOf())
+    await clock.advance(300)
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'write' ? opened : undefined)
+    const snapshot = store.snapshot()
+    await settle()
+    await store.flush()
+    expect(await sidsIn(await afterPowerCut(stage))).toEqual(['a', 'b'])
+    release()
+    await snapshot
+  })
+
+  test("with durability 'snapshot', though others are waiting for the same", async () => {
+    const stage = await open({ durability: 'snapshot' })
+    const { store, files } = stage
+    await store.set('a', sessionOf())
+    const { opened, open: release } = gate()
+    let held = true
+    files.hold = (operation) => (operation === 'rename' && held ? opened : undefined)
+    const first = store.snapshot()
+    await settle()
+    await store.set('b', sessionOf())
+    held = false
+    const found: string[][] = []
+    const waiting = [store.flush(), store.flush(), store.snapshot(), store.flush()].map((answer) =>
+      answer.then(async () => found.push(await sidsIn(await afterPowerCut(stage)))),
+    )
+    release()
+    await Promise.all([first, ...waiting])
+    expect(found).toEqual(found.map(() => ['a', 'b']))
+  })
+})
+
+describe('of a touch and a set of one session', () => {
+  test.each([
+    ['while the journal is being made', 'create'],
+    ['while it is being appended to', 'append'],
+    ['while it is being synced', 'sync'],
+  ] as const)('the set stands, though it comes %s for the touch', async (_, moment) => {
+    let stage = await open()
+    await stage.store.set('a', sessionOf({ n: 1 }, endsIn(stage.clock, HOUR)))
+    stage = await restart(stage)
+    const { store, files, clock } = stage
+    await store.touch('a', sessionOf({}, endsIn(clock, 2 * HOUR)))
+    const { opened, open: release } = gate()
+    files.hold = (operation, name) =>
+      operation === moment && name.includes('journal') ? opened : undefined
+    const flushed = store.flush()
+    await settle()
+    await store.set('a', sessionOf({ n: 2 }, endsIn(clock, 2 * HOUR)))
+    release()
+    await flushed
+    await store.flush()
+    expect(await (await afterKill(stage)).store.get('a')).toMatchObject({ n: 2 })
+    expect(await (await restart(stage)).store.get('a')).toMatchObject({ n: 2 })
+  })
+})
+
+test('what changes while its note is being written is written again', async () => {
+  const stage = await open()
+  const { store, files } = stage
+  await store.set('a', sessionOf({ n: 1 }))
+  await store.set('b', sessionOf({ n: 1 }))
+  const { opened, open: release } = gate()
+  files.hold = (operation) => (operation === 'sync' ? opened : undefined)
+  const flushed = store.flush()
+  await settle()
+  await store.set('a', sessionOf({ n: 2 }))
+  await store.destroy('b')
+  await store.set('c', sessionOf({ n: 3 }))
+  release()
+  await flushed
+  await store.flush()
+  const killed = await afterKill(stage)
+  expect(await sidsIn(killed)).toEqual(['a', 'c'])
+  expect(await killed.store.get('a')).toMatchObject({ n: 2 })
+})
+
+test.each(['snapshot', 'everysec'] as const)(
+  'with durability %s a clear while a snapshot is written leaves nothing in it',
+  async (durability) => {
+    const stage = await open({ durability })
+    const { store, files } = stage
+    const bulk = 'x'.repeat(30_000)
+    for (let i = 0; i < 30; i++) await store.set(`${i}`, sessionOf({ bulk }))
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'write' ? opened : undefined)
+    const snapshot = store.snapshot()
+    await settle()
+    await store.clear()
+    await store.set('after', sessionOf())
+    release()
+    await snapshot
+    await store.flush()
+    expect(await sidsIn(await afterKill(stage))).toEqual(['after'])
+    expect(await sidsIn(await restart(stage))).toEqual(['after'])
+  },
+)
+
+test.each(['snapshot', 'everysec', 'always'] as const)(
+  'with durability %s what changes at any moment of a snapshot is there after a restart',
+  async (durability) => {
+    const stage = await open({ durability })
+    const { store, files } = stage
+    for (let i = 0; i < 10; i++) await store.set(`${i}`, sessionOf({ n: 0 }))
+    let moment = 0
+    files.hold = () => {
+      const sid = `${moment++ % 10}`
+      if (moment % 4 === 0) void store.destroy(sid).catch(() => undefined)
+      else void store.set(sid, sessionOf({ n: moment })).catch(() => undefined)
+      return undefined
+    }
+    for (let i = 0; i < 3; i++) await store.snapshot()
+    files.hold = () => undefined
+    expect(moment).toBeGreaterThan(5)
+    const before = await store.all()
+    const again = await restart(stage, { durability })
+    expect(await again.store.all()).toEqual(before)
+  },
+)

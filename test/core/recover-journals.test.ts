@@ -1,0 +1,147 @@
+/**
+ * Journals as restores find them: torn, damaged, of another store, not there.
+ */
+import { describe, expect, test } from 'vitest'
+import { FRAME_HEADER, FrameKind } from '../../src/core/format.js'
+import { decodeHeaderPayload, HEADER_FRAME } from '../../src/core/header.js'
+import { cut, flipFrames, framesIn } from '../support/damage.js'
+import { recordsIn } from '../support/journals.js'
+import { PATH } from '../support/memory-files.js'
+import { fileOf, headerOf, recordOf } from '../support/records.js'
+import {
+  lettersIn,
+  open,
+  restart,
+  sessionOf,
+  setLetters,
+  type Stage,
+  twoGenerations,
+} from '../support/stores.js'
+
+/** A session without data. */
+const EMPTY = '\x80'
+const journal = (number: number) => `${PATH}.journal-${number}`
+
+describe('journals', () => {
+  test('with a torn end lose that alone: it is copied, cut, and no reason for alarm', async () => {
+    const stage = await open()
+    await setLetters(stage, 'a')
+    await stage.store.flush()
+    const whole = stage.files.get(journal(1)).length
+    await setLetters(stage, 'b')
+    await stage.store.close()
+    cut(stage.files, journal(1), 3)
+    const torn = stage.files.get(journal(1))
+    const again = await open({}, stage)
+    expect([await lettersIn(again), again.errors]).toEqual(['a', []])
+    const report = await again.store.ready()
+    expect(report).toMatchObject({ sessions: 1, damaged: 0 })
+    const damage = [{ offset: whole, bytes: torn.length - whole }]
+    expect(report.files).toMatchObject([{ kind: 'journal', state: 'torn', damage }])
+    expect(stage.files.get(report.files[0]!.setAside!)).toEqual(torn)
+    expect(stage.files.get(journal(1)).length).toBe(whole)
+    await setLetters(again, 'c')
+    expect(await lettersIn(await restart(again))).toBe('ac')
+  })
+
+  test.each([0, 1, 17, 511, 512, 700, 1023])(
+    'that were cut off in their header, at byte %i, held nothing yet',
+    async (length) => {
+      const stage = await open()
+      await setLetters(stage, 'a')
+      await stage.store.close()
+      stage.files.contents.set(journal(2), stage.files.get(journal(1)).subarray(0, length))
+      const again = await open({}, stage)
+      expect([await lettersIn(again), again.errors]).toEqual(['a', []])
+      await setLetters(again, 'b')
+      expect(await lettersIn(await restart(again))).toBe('ab')
+    },
+  )
+
+  test('damaged in the middle go on behind it, and are set aside', async () => {
+    const stage = await open()
+    for (const sid of 'abc') {
+      await setLetters(stage, sid)
+      await stage.store.flush()
+    }
+    await stage.store.close()
+    flipFrames(stage.files, journal(1), (_, index) => index === 3)
+    const damaged = stage.files.get(journal(1))
+    const again = await open({}, stage)
+    expect(await lettersIn(again)).toBe('ac')
+    const report = await again.store.ready()
+    expect(report).toMatchObject({ damaged: 1, files: [{ state: 'damaged', kind: 'journal' }] })
+    expect(stage.files.get(report.files[0]!.setAside!)).toEqual(damaged)
+    expect(again.errors).toMatchObject([{ code: 'ERR_DAMAGED', path: journal(1) }])
+  })
+
+  test('that lost the frame which told a structure lose what is in that frame alone', async () => {
+    const stage = await open()
+    for (let i = 0; i < 400; i++) {
+      await stage.store.set(`${i % 40}`, sessionOf({ user: i, name: `${i}`, cart: { items: [i] } }))
+      if (i % 10 === 9) await stage.store.flush()
+    }
+    await stage.store.close()
+    const frames = framesIn(stage.files.get(journal(1)))
+    const bytes = (index: number) => {
+      const { offset, length } = frames[index]!
+      return stage.files.get(journal(1)).subarray(offset, offset + length)
+    }
+    const first = frames.findIndex((_, i) => recordsIn(bytes(i)).some(([kind]) => kind === 1))
+    const held = new Set(recordsIn(bytes(first)).map(([, sid]) => sid))
+    flipFrames(stage.files, journal(1), (_, index) => index === first)
+    const again = await open({}, stage)
+    const found = await again.store.ids()
+    for (let sid = 0; sid < 40; sid++) {
+      if (!held.has(`${sid}`)) expect(found).toContain(`${sid}`)
+      if (!found.includes(`${sid}`)) continue
+      expect(await again.store.get(`${sid}`)).toMatchObject({ name: `${360 + sid}` })
+    }
+  })
+
+  test('of another store are told apart, set aside and not read', async () => {
+    const stage = await twoGenerations()
+    const stranger = await open()
+    await setLetters(stranger, 'x')
+    await stranger.store.close()
+    const foreign = stranger.files.get(journal(1))
+    stage.files.contents.set(journal(9), foreign)
+    const again = await open({}, stage)
+    expect(await lettersIn(again)).toBe('ade')
+    const { files } = await again.store.ready()
+    const report = files.find(({ state }) => state === 'foreign')!
+    expect(report).toMatchObject({ path: journal(9), kind: 'journal', records: 0 })
+    expect(stage.files.get(report.setAside!)).toEqual(foreign)
+  })
+
+  test('that are missing are told, and what the snapshot holds is served', async () => {
+    const stage = await twoGenerations()
+    for (const name of stage.files.names().filter((one) => one.includes('journal'))) {
+      stage.files.contents.delete(`/sessions/${name}`)
+    }
+    const again = await open({}, stage)
+    expect(await lettersIn(again)).toBe('acd')
+    const { files, damaged } = await again.store.ready()
+    expect(files.map(({ kind, state }) => [kind, state])).toEqual([
+      ['snapshot', 'whole'],
+      ['journal', 'missing'],
+    ])
+    expect(damaged).toBe(0)
+  })
+
+  test('of a generation before the snapshot change nothing', async () => {
+    const stage = await twoGenerations()
+    const old = fileOf(headerOf({ ...storeOf(stage), kind: 'journal', generation: 1 }), [
+      [FrameKind.records, (writer) => writer.entry(recordOf({ sid: 'old' }), EMPTY)],
+    ])
+    stage.files.contents.set(journal(0), old)
+    expect(await lettersIn(await open({}, stage))).toBe('ade')
+  })
+})
+
+/** The ids that files of one store share. */
+function storeOf({ files }: Stage) {
+  const payload = files.get(PATH).subarray(FRAME_HEADER, HEADER_FRAME)
+  const { store, lineage } = decodeHeaderPayload(payload, PATH).header
+  return { store, lineage }
+}

@@ -1,0 +1,321 @@
+/**
+ * Files that an operator puts at the path of a store while it runs: backups restored, sessions
+ * brought along from another machine, things that are no snapshot at all.
+ */
+import { copyFile, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { newPath, type Opened, openAt, sidsOf } from './support/real-stores.js'
+import { sessionOf } from './support/stores.js'
+
+const DAY = 86_400_000
+const KEY = 'a key that is long enough'
+const session = (data: object = {}) =>
+  sessionOf(data, { originalMaxAge: DAY, expires: new Date(Date.now() + DAY), path: '/' })
+const never = { snapshotInterval: 0, checkPeriod: 0 } as const
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const ways = ['copied over it', 'moved over it'] as const
+
+type Options = NonNullable<Parameters<typeof openAt>[1]>
+
+let path: string
+let running: Opened
+let backup: string
+
+/** Puts a file there as `cp` or as `mv` does. */
+async function put(file: string, way: (typeof ways)[number] = 'moved over it'): Promise<void> {
+  if (way === 'copied over it') return copyFile(file, path)
+  await copyFile(file, `${dirname(path)}/brought-along`)
+  await rename(`${dirname(path)}/brought-along`, path)
+}
+
+/** Copies that were set aside. */
+async function aside(): Promise<string[]> {
+  return (await readdir(dirname(path)))
+    .filter((name) => name.includes('.corrupt-'))
+    .map((name) => join(dirname(path), name))
+}
+
+/** A store with sessions of today, of which there is a backup of yesterday. */
+async function withBackup(options: Options = {}): Promise<void> {
+  running = await openAt(path, { ...never, ...options })
+  const { store } = running
+  for (const sid of ['changed', 'gone', 'same']) await store.set(sid, session({ day: 1 }))
+  await store.set('dropped', session({ day: 1 }))
+  await store.snapshot()
+  backup = `${dirname(path)}/backup`
+  await copyFile(path, backup)
+  await wait(5)
+  await store.set('changed', session({ day: 2 }))
+  await store.set('new', session({ day: 2 }))
+  await store.destroy('gone')
+  await store.snapshot()
+  // Two generations on, the files themselves know nothing of it any more.
+  await store.set('newest', session({ day: 2 }))
+  await store.snapshot()
+}
+
+const expected = ['changed', 'dropped', 'new', 'newest', 'same']
+
+async function expectMerged(): Promise<void> {
+  expect(await sidsOf(running)).toEqual(expected)
+  expect(await running.store.get('changed')).toMatchObject({ day: 2 })
+}
+
+beforeEach(async () => {
+  path = await newPath()
+})
+
+describe.each([
+  {},
+  { durability: 'snapshot' },
+  { durability: 'always' },
+  { encryptionKey: KEY },
+] as const)('a backup of yesterday, %o', (options) => {
+  test.each(ways)('%s, is merged', async (way) => {
+    await withBackup(options)
+    const written = running.store.stats().snapshot!.at
+    await put(backup, way)
+    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    await expectMerged()
+    expect(running.errors).toEqual([])
+    // And in its place is what memory holds.
+    await expect
+      .poll(() => running.store.stats().snapshot!.at.getTime(), { timeout: 3000 })
+      .toBeGreaterThan(written.getTime())
+    await running.store.close()
+    running = await openAt(path, { ...never, ...options })
+    await expectMerged()
+    expect((await running.store.ready()).damaged).toBe(0)
+  })
+})
+
+describe('a backup', () => {
+  test('brings back what has been lost, with its shapes, however old', async () => {
+    running = await openAt(path, never)
+    for (let i = 0; i < 50; i++) {
+      await running.store.set(`s${i}`, session({ [`key${i % 10}`]: { deep: [i] } }))
+    }
+    await running.store.close()
+    backup = `${dirname(path)}/backup`
+    await running.store.close()
+    const saved = await openAt(path, never)
+    await saved.store.snapshot()
+    await saved.store.close()
+    await copyFile(path, backup)
+    for (const name of await readdir(dirname(path))) {
+      if (name !== 'backup') await rm(join(dirname(path), name))
+    }
+    running = await openAt(path, never)
+    await running.store.set('mine', session({ mine: { other: 'shape' } }))
+    await put(backup)
+    await expect
+      .poll(() => sidsOf(running).then(({ length }) => length), { timeout: 4000 })
+      .toBe(51)
+    expect(await running.store.get('s49')).toMatchObject({ key9: { deep: [49] } })
+    await expect.poll(() => running.store.stats().snapshot?.sessions, { timeout: 4000 }).toBe(51)
+    await running.store.close()
+    running = await openAt(path, never)
+    expect(await running.store.get('s49')).toMatchObject({ key9: { deep: [49] } })
+    expect(await running.store.get('mine')).toMatchObject({ mine: { other: 'shape' } })
+  })
+
+  test('put there just before a snapshot is not written over unseen', async () => {
+    for (const at of [0, 20, 120, 240]) {
+      path = await newPath()
+      await withBackup()
+      await put(backup, 'copied over it')
+      await wait(at)
+      await running.store.set('more', session())
+      await running.store.snapshot()
+      await expect
+        .poll(() => sidsOf(running), { timeout: 3000 })
+        .toEqual([...expected, 'more'].sort())
+    }
+  })
+
+  test('put there just before the store closes is not written over unseen', async () => {
+    for (const durability of ['everysec', 'snapshot'] as const) {
+      path = await newPath()
+      await withBackup({ durability })
+      await put(backup)
+      await running.store.set('more', session())
+      await running.store.close()
+      running = await openAt(path, { ...never, durability })
+      const found = await sidsOf(running)
+      expect(found).toContain('more')
+      const kept = [...(await aside()), `${path}.1`]
+      const same = await Promise.all(
+        kept.map(async (one) =>
+          (await readFile(one).catch(() => Buffer.alloc(0))).equals(await readFile(backup)),
+        ),
+      )
+      // Merged, or still to be had.
+      expect(found.includes('dropped') || same.includes(true)).toBe(true)
+    }
+  })
+
+  test('that is put there again and again is merged each time', async () => {
+    await withBackup()
+    for (let round = 1; round <= 3; round++) {
+      await running.store.destroy('dropped')
+      await put(backup)
+      await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(round)
+      await expect.poll(() => readFile(path).then((bytes) => bytes.length > 1024)).toBe(true)
+      expect(await sidsOf(running)).toEqual(expected.filter((sid) => sid !== 'dropped'))
+      await wait(400)
+    }
+  })
+
+  test('beside a successor: both have it, and lose nothing', async () => {
+    await withBackup()
+    const successor = await openAt(path, never)
+    await put(backup)
+    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    await expect.poll(() => sidsOf(successor), { timeout: 3000 }).toEqual(expected)
+    await running.store.close()
+    await expect.poll(() => successor.store.stats().ownership?.role).toBe('owner')
+    expect(await sidsOf(successor)).toEqual(expected)
+  })
+})
+
+describe('a file from another machine', () => {
+  async function another(options: Options = {}): Promise<string> {
+    const other = await openAt(await newPath(), { ...never, ...options })
+    await other.store.set('there', session({ user: { name: 'Ada', from: 'there' } }))
+    await other.store.set('both', session({ from: 'there' }))
+    await other.store.snapshot()
+    await other.store.close()
+    return (other.store.stats().restored as { path: string }).path
+  }
+
+  test.each(ways)('%s, is merged: the later change of a session holds', async (way) => {
+    const file = await another()
+    await wait(5)
+    running = await openAt(path, never)
+    await running.store.set('here', session({ user: { name: 'Ben', from: 'here' } }))
+    await running.store.set('both', session({ from: 'here' }))
+    await running.store.snapshot()
+    await put(file, way)
+    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    expect(await sidsOf(running)).toEqual(['both', 'here', 'there'])
+    expect(await running.store.get('there')).toMatchObject({ user: { name: 'Ada', from: 'there' } })
+    expect(await running.store.get('both')).toMatchObject({ from: 'here' })
+    await running.store.close()
+    running = await openAt(path, never)
+    expect(await sidsOf(running)).toEqual(['both', 'here', 'there'])
+    expect(running.errors).toEqual([])
+  })
+
+  test.each([
+    ['with another key', { encryptionKey: 'another key altogether' }, 'ERR_KEY'],
+    ['by another encoding', { serializer: JSON }, 'ERR_ENCODING'],
+  ])('written %s is told and set aside', async (_name, options, code) => {
+    const file = await another(options)
+    running = await openAt(path, { ...never, encryptionKey: KEY })
+    await running.store.set('here', session())
+    await running.store.snapshot()
+    await put(file)
+    await expect
+      .poll(() => running.errors.map((error) => error.code), { timeout: 3000 })
+      .toEqual([code])
+    expect(await sidsOf(running)).toEqual(['here'])
+    expect(await readFile((await aside())[0]!)).toEqual(await readFile(file))
+    await running.store.close()
+    running = await openAt(path, { ...never, encryptionKey: KEY })
+    expect(await sidsOf(running)).toEqual(['here'])
+  })
+})
+
+describe('a broken file', () => {
+  test.each([
+    ['empty', () => writeFile(backup, ''), 'ERR_FORMAT_FOREIGN', []],
+    ['something else', () => writeFile(backup, 'x'.repeat(5000)), 'ERR_FORMAT_FOREIGN', []],
+    [
+      'cut off',
+      async () => truncate(backup, (await readFile(backup)).length - 30),
+      'ERR_DAMAGED',
+      ['dropped'],
+    ],
+    [
+      'damaged in its middle',
+      async () => {
+        const bytes = await readFile(backup)
+        bytes[1024 + 40]! ^= 0xff
+        await writeFile(backup, bytes)
+      },
+      'ERR_DAMAGED',
+      [],
+    ],
+  ])(
+    'that is %s is told and set aside, and memory loses nothing',
+    async (_name, harm, code, back) => {
+      await withBackup()
+      await running.store.destroy('same')
+      await harm()
+      await put(backup)
+      await expect
+        .poll(() => running.errors.map((error) => error.code), { timeout: 3000 })
+        .toEqual([code])
+      expect(running.errors[0]).toMatchObject({ path })
+      const all = await sidsOf(running)
+      expect(all).toEqual(expect.arrayContaining(['changed', 'new', 'newest', ...back]))
+      expect(all).not.toContain('gone')
+      expect(all).not.toContain('same')
+      expect(await readFile((await aside())[0]!)).toEqual(await readFile(backup))
+      // A whole one takes its place.
+      await expect
+        .poll(async () => (await readFile(path)).equals(await readFile(backup)), { timeout: 3000 })
+        .toBe(false)
+      await wait(400)
+      expect(running.errors).toHaveLength(1)
+      await running.store.close()
+      running = await openAt(path, never)
+      expect(await sidsOf(running)).toEqual(all)
+      expect((await running.store.ready()).damaged).toBe(0)
+    },
+  )
+
+  test('that still grows is looked at when it has come to rest', async () => {
+    await withBackup()
+    const bytes = await readFile(backup)
+    const step = Math.ceil(bytes.length / 12)
+    await rm(path)
+    for (let at = 0; at < bytes.length; at += step) {
+      await writeFile(path, bytes.subarray(0, at + step))
+      await wait(40)
+    }
+    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    await expectMerged()
+    expect(running.errors).toEqual([])
+  })
+})
+
+test('a snapshot that is deleted is written again', async () => {
+  await withBackup()
+  await rm(path)
+  await expect
+    .poll(() => readdir(dirname(path)).then((all) => all.join()), { timeout: 3000 })
+    .toMatch(/sessions\.snapshot,/)
+  expect(running.errors).toEqual([])
+})
+
+test('all files deleted are written again, and nothing that follows is lost', async () => {
+  await withBackup()
+  for (const name of await readdir(dirname(path))) await rm(join(dirname(path), name))
+  await running.store.set('after', session())
+  await wait(3500)
+  await running.store.set('later', session())
+  await running.store.flush()
+  const second = await openAt(path, never)
+  expect(second.store.stats().ownership?.role).toBe('successor')
+  expect(await sidsOf(second)).toEqual(expect.arrayContaining(['after', 'later', 'newest', 'same']))
+})
+
+test('with `watch: false` nothing is taken in by itself', async () => {
+  await withBackup({ watch: false })
+  await put(backup)
+  await wait(900)
+  expect(running.merges).toEqual([])
+  expect(await sidsOf(running)).toEqual(['changed', 'dropped', 'new', 'newest', 'same'])
+})
