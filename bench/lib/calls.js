@@ -1,0 +1,49 @@
+/**
+ * The calls that throughput is measured with, over sessions that are there already, in an order
+ * that jumps about. Ids are other strings than the stored ones; what is set or touched with is of the
+ * kind that the session is of, and made beforehand; so what is timed is the store.
+ */
+import { Random } from './random.js'
+import { sessionId } from './sessions.js'
+
+/** @typedef {'get' | 'set' | 'touch' | 'cycle'} CallName */
+
+/** @type {readonly CallName[]} */
+export const callNames = ['get', 'set', 'touch', 'cycle']
+
+/**
+ * @param {any} store
+ * @param {{ count: number, pool: import('./pool.js').Pool }} sessions 0 to `count` − 1 are there
+ * @returns {Record<CallName, import('./drive.js').Operation>}
+ */
+export function calls(store, { count, pool }) {
+  // Powers of two, so that an index is a mask away; above the count, so that most are called.
+  const length = count < 10_000 ? 4096 : 65_536
+  const mask = length - 1
+  const random = new Random(1, 99)
+  const numbers = Uint32Array.from({ length }, () => random.below(count))
+  const sids = Array.from(numbers, (number) => sessionId(number))
+  const cookies = Array.from(numbers, (number) => pool.cookie(number))
+  const sid = (/** @type {number} */ n) => /** @type {string} */ (sids[n & mask])
+  const session = (/** @type {number} */ n) =>
+    pool.session(/** @type {number} */ (numbers[n & mask]), n)
+
+  /** @param {number} n @param {import('./drive.js').Done} done @param {any} touched */
+  const touch = (n, done, touched) => {
+    touched.cookie = cookies[n & mask]
+    store.touch(sid(n), touched, done)
+  }
+
+  /** @param {number} n @param {(error: unknown, session: any) => void} then */
+  const get = (n, then) =>
+    store.get(sid(n), (/** @type {unknown} */ error, /** @type {any} */ found) =>
+      then(error ?? (found ? null : new Error('a session is missing')), found),
+    )
+
+  return {
+    get: (n, done) => get(n, (error) => done(error)),
+    set: (n, done) => store.set(sid(n), session(n), done),
+    touch: (n, done) => touch(n, done, session(n)),
+    cycle: (n, done) => get(n, (error, found) => (error ? done(error) : touch(n, done, found))),
+  }
+}

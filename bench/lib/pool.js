@@ -1,0 +1,33 @@
+/**
+ * Sessions made beforehand, so that making them isn't measured. A session that is set again keeps its
+ * kind and gets other values; the cookie of a request keeps its attributes and lasts anew.
+ */
+
+export class Pool {
+  #sessions
+  #kinds
+
+  /**
+   * @param {import('./sessions.js').SessionSource} source
+   * @param {number} size made a multiple of the number of kinds
+   */
+  constructor(source, size) {
+    this.source = source
+    this.#kinds = source.shapes.length
+    const length = Math.ceil(size / this.#kinds) * this.#kinds
+    this.#sessions = Array.from({ length }, (_, n) => source.session(n, 1))
+  }
+
+  /**
+   * @param {number} number which session is to be set
+   * @param {number} turn other values for another turn
+   */
+  session(number, turn) {
+    return this.#sessions[(number + turn * this.#kinds) % this.#sessions.length]
+  }
+
+  /** @param {number} number whose session @returns {any} its cookie as a request leaves it */
+  cookie(number) {
+    return this.source.cookie(number)
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What most tables ask of a worker first: open a system, fill it, close it.
+ */
+import { systemOf } from '../systems/index.js'
+import { drive } from './drive.js'
+import { Pool } from './pool.js'
+import { SessionSource, mix, sessionId } from './sessions.js'
+
+const inFlight = 256
+const poolSize = 4500
+
+/**
+ * @param {any} opened
+ * @param {SessionSource} source
+ * @param {number} from
+ * @param {number} count
+ */
+export async function fill(opened, source, from, count) {
+  opened.beginFill?.()
+  await drive(
+    (n, done) => {
+      const sid = sessionId(n)
+      opened.store.set(sid, source.session(n, 0, sid), done)
+    },
+    { inFlight, from, count },
+  )
+  opened.endFill?.()
+  await opened.store.flush?.()
+}
+
+/**
+ * Fills more quickly where it doesn't matter that values come again.
+ * @param {any} store
+ * @param {Pool} pool
+ * @param {number} from
+ * @param {number} count
+ */
+export async function fillFromPool(store, pool, from, count) {
+  await drive((n, done) => store.set(sessionId(n), pool.session(n, 0), done), {
+    inFlight,
+    from,
+    count,
+  })
+  await store.flush?.()
+}
+
+export const commonTasks = {
+  /**
+   * @param {{ system: string, place: import('../systems/index.js').Place, overrides?: any,
+   *   count?: number, poolOf?: number, shapes?: import('./sessions.js').Shape[] }} args `poolOf`:
+   *   fill with so many different sessions only, again and again
+   * @param {Record<string, any>} state gets `opened`, `store`, `source`, `count`, `pool`
+   */
+  async open({ system, place, overrides, count = 0, poolOf, shapes = mix() }, state) {
+    state.opened = await systemOf(system).open(place, overrides)
+    state.store = state.opened.store
+    state.store.on?.('error', (/** @type {unknown} */ error) => (state.failure ??= error))
+    state.source = new SessionSource(shapes)
+    state.count = count
+    state.pool = new Pool(state.source, poolOf ?? poolSize)
+    if (poolOf === undefined) await fill(state.opened, state.source, 0, count)
+    else await fillFromPool(state.store, state.pool, 0, count)
+  },
+
+  /** @param {unknown} _ @param {Record<string, any>} state */
+  async close(_, state) {
+    await state.opened.close()
+  },
+}

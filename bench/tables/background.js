@@ -1,0 +1,221 @@
+/**
+ * The longest stop of the event loop in everything that a store of a million sessions does besides
+ * answering: prune, eviction, `clear`, `all`, journal writing, a snapshot's start and end, `close`.
+ * Requests go on meanwhile, and the same time without the work is measured right after it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { whileBusy } from '../lib/busy.js'
+import { barChart } from '../lib/charts.js'
+import { watchLoop } from '../lib/delay.js'
+import { drive } from '../lib/drive.js'
+import { howMany, milliseconds, spread } from '../lib/format.js'
+import { alternate } from '../lib/rounds.js'
+import { freshCookie, sessionId } from '../lib/sessions.js'
+import { summarizeAll } from '../lib/summary.js'
+import { atMost } from '../lib/targets.js'
+import { commonTasks, fillFromPool } from '../lib/tasks.js'
+import { startTraffic } from '../lib/traffic.js'
+
+/** Sessions set a second while the journal is watched. */
+const changesPerSecond = 20_000
+const journalMs = 2500
+/** For what filling set off to be over, ms. */
+const quiet = 1200
+
+/** @typedef {{ store: any, opened: any, source: any, count: number, pool: import('../lib/pool.js').Pool }} State */
+/** @typedef {[name: string, duration: number, longest: number, idle: number]} Measured */
+
+export const tasks = {
+  ...commonTasks,
+
+  /** @param {unknown} _ @param {State} state @returns {Promise<Measured[]>} */
+  async withoutLimit(_, state) {
+    const { store, count } = state
+    await sleep(quiet)
+    const measured = [
+      await measure('prune, none expired', state, () => store.prune()),
+      await measureJournal(state),
+    ]
+    const { ms, atStart, atEnd, idle } = await beside(state, () => store.snapshot())
+    measured.push(
+      ['snapshot, its start', ms, atStart, idle],
+      ['snapshot, its end', ms, atEnd, idle],
+    )
+    measured.push(await measure('all', state, () => store.all()))
+    await expire(state, 0, count / 2)
+    measured.push(await measure('prune, half expired', state, () => store.prune()))
+    await refill(state, 0, count / 2)
+    await expire(state, 0, count)
+    measured.push(await measure('prune, all expired', state, () => store.prune()))
+    await refill(state, 0, count)
+    measured.push(await measure('clear', state, () => store.clear()))
+    return measured
+  },
+
+  /** @param {unknown} _ @param {State} state @returns {Promise<Measured[]>} */
+  async withLimit(_, state) {
+    const { store, count } = state
+    await sleep(quiet)
+    const eviction = await measure('eviction', state, () => arrive(state, count, count / 10))
+    const held = await store.length()
+    if (held > count) throw new Error(`there are ${held} sessions in a store of ${count}`)
+    const requests = startTraffic(store, {
+      sessions: count / 2,
+      perSecond: 2000,
+      changes: 1,
+      pool: state.pool,
+    })
+    await sleep(1800)
+    await requests.stop()
+    const { ms, longest } = await watchLoop(() => state.opened.close())
+    const idle = await watchLoop(() => undefined, ms)
+    return [eviction, ['close', ms, longest, idle.longest]]
+  },
+}
+
+/** @param {State} state @param {() => Promise<unknown>} work */
+async function beside(state, work) {
+  const watched = await whileBusy(state, work)
+  const { longest: idle } = await whileBusy(state, () => undefined, watched.ms)
+  return { ...watched, idle }
+}
+
+/** @param {string} name @param {State} state @param {() => Promise<unknown>} work
+ * @returns {Promise<Measured>} */
+async function measure(name, state, work) {
+  const { ms, longest, idle } = await beside(state, work)
+  return [name, ms, longest, idle]
+}
+
+/** @param {State} state @returns {Promise<Measured>} */
+async function measureJournal(state) {
+  const { store, count } = state
+  const options = { sessions: count, perSecond: changesPerSecond, changes: 1, pool: state.pool }
+  const changes = startTraffic(store, options)
+  const { longest } = await watchLoop(() => sleep(journalMs))
+  await changes.stop()
+  await store.flush()
+  const { longest: idle } = await whileBusy(state, () => undefined, journalMs)
+  return ['journal writing', journalMs, longest, idle]
+}
+
+/**
+ * Lets sessions expire by the clock: the cookie they are touched with lasts until all of them have
+ * been touched, which is guessed from the first few.
+ * @param {State} state @param {number} from @param {number} count
+ */
+async function expire({ store, pool }, from, count) {
+  const touchAll = (/** @type {number} */ some, /** @type {any} */ cookie) =>
+    drive((n, done) => store.touch(sessionId(n), { cookie }, done), {
+      inFlight: 64,
+      from,
+      count: some,
+    })
+  const trial = Math.ceil(count / 20)
+  const { ms } = await touchAll(trial, pool.cookie(0))
+  const end = Date.now() + 500 + 2 * ms * (count / trial)
+  await touchAll(count, freshCookie(new Date(end)))
+  if (Date.now() > end) throw new Error('the sessions expired while they were being touched')
+  await store.flush()
+  await sleep(Math.max(0, end - Date.now()) + 50)
+}
+
+/** @param {State} state @param {number} from @param {number} count */
+async function refill({ store, pool }, from, count) {
+  await fillFromPool(store, pool, from, count)
+  await sleep(quiet)
+}
+
+/** New sessions at a steady rate, each of which pushes another out.
+ * @param {State} state @param {number} from @param {number} count */
+async function arrive({ store, pool }, from, count) {
+  const perTick = 80
+  for (let n = from; n < from + count; n += perTick) {
+    for (let i = n; i < n + perTick; i++) {
+      store.set(sessionId(i), pool.session(i, 0), () => undefined)
+    }
+    await sleep(3)
+  }
+}
+
+/** @param {import('../lib/context.js').Context} context */
+export async function run(context) {
+  const count = context.million
+  const plans = [
+    { task: 'withoutLimit', overrides: { snapshotInterval: 3_600_000, checkPeriod: 0 } },
+    { task: 'withLimit', overrides: { snapshotInterval: 3_600_000, checkPeriod: 0, max: count } },
+  ]
+  /** @type {{ name: string, figures: Record<string, import('../lib/summary.js').Figure> }[]} */
+  const rows = []
+  /** @type {string[]} */
+  const notes = []
+  for (const { task, overrides } of plans) {
+    const [ours] = await alternate(context, {
+      table: 'background',
+      systems: context.only('ours-everysec'),
+      rounds: context.size(3, 1),
+      open: { count, poolOf: 4500, overrides },
+      measure: (worker) => worker.call(task),
+    })
+    if (ours?.failed) notes.push(`Ours failed: ${ours.failed}`)
+    rows.push(...summarizeRows(/** @type {Measured[][]} */ (ours?.rounds ?? [])))
+  }
+  const figureOf = (/** @type {string} */ name) => rows.find((row) => row.name === name)?.figures
+  return {
+    title: `Background work, ${howMany(count)} sessions`,
+    intro:
+      'The longest stop of the event loop, with 2000 requests a second going on (none in `close`; ' +
+      `${changesPerSecond} changes a second in journal writing).`,
+    tables: [
+      {
+        columns: ['', 'took', 'longest stop', 'the same time without it', 'beyond that'],
+        rows: rows.map(({ name, figures }) => [
+          name,
+          ...['duration', 'longest', 'idle', 'beyond'].map((key) =>
+            spread(/** @type {any} */ (figures[key]), milliseconds),
+          ),
+        ]),
+      },
+    ],
+    targets: [
+      ...rows.map(({ name, figures }) =>
+        atMost(`stop in ${name}`, figures.beyond?.median, 10, milliseconds),
+      ),
+      atMost('a clean stop in everysec', figureOf('close')?.duration?.median, 100, milliseconds),
+    ],
+    notes,
+    charts: [
+      {
+        file: 'background.svg',
+        svg: barChart({
+          title: `Longest stop of the event loop, ${howMany(count)} sessions`,
+          panels: [
+            {
+              title: 'beyond an idle run’s; the line is at 10 ms',
+              unit: milliseconds,
+              limit: 10,
+              bars: rows.map(({ name, figures }) => ({
+                label: name,
+                figure: figures.beyond,
+                ours: true,
+              })),
+            },
+          ],
+        }),
+      },
+    ],
+  }
+}
+
+/** @param {Measured[][]} rounds */
+function summarizeRows(rounds) {
+  return (rounds[0] ?? []).map(([name], i) => ({
+    name,
+    figures: summarizeAll(
+      rounds.map((round) => {
+        const [, duration, longest, idle] = /** @type {Measured} */ (round[i])
+        return { duration, longest, idle, beyond: Math.max(0, longest - idle) }
+      }),
+    ),
+  }))
+}
