@@ -239,6 +239,36 @@ describe('what the campaign has found', () => {
     }
   })
 
+  it('acknowledges no set that a clear overtook without what the clear did', async () => {
+    let acknowledged = 0
+    for (let steps = 1; steps < 30; steps++) {
+      disk = new Disk()
+      clock = new TestClock()
+      const before = await open({ durability: 'always' })
+      await before.store.set('a', { version: 1 })
+      await before.store.close()
+      const { store } = await open({ durability: 'always' })
+      disk.stopAt = disk.steps + steps
+      const set = store.set('a', { version: 2 }).then(
+        () => !disk.stopped,
+        () => false,
+      )
+      // The set has been taken to be written, and is not yet.
+      while (disk.steps < disk.stopAt - steps + 1 && !disk.stopped) await settle(1)
+      const cleared = store.clear().catch(() => undefined)
+      const held = await set
+      disk.stop()
+      await cleared
+      if (!held) continue
+      acknowledged++
+      for (let seed = 0; seed < 8; seed++) {
+        const { store: again } = await open({}, disk.afterPowerLoss(new Random(seed)))
+        expect(await again.get('a')).not.toEqual({ version: 1 })
+      }
+    }
+    expect(acknowledged).toBeGreaterThan(0)
+  })
+
   it("flushes all that came before, with 'snapshot' too", async () => {
     const { store } = await open({ durability: 'snapshot' })
     await store.set('a', { version: 1 })

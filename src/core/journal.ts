@@ -99,7 +99,8 @@ export class Journal {
       }
       writer.needs(this.#defined)
     }
-    if (changes.cleared > 0) writer.clear(changes.cleared)
+    let cleared = changes.cleared
+    if (cleared > 0) writer.clear(cleared)
     for (const [sid, change] of changes.entries()) {
       if (typeof change === 'object') writer.removal(sid, change.stamp, change.until)
       else {
@@ -108,6 +109,11 @@ export class Journal {
           // Gone meanwhile; where no removal says so, its expiry does.
           const removal = tombstones.get(sid)
           if (removal) writer.removal(sid, removal.stamp, removal.until)
+          else if (tombstones.cleared > cleared) {
+            // Cleared since it was noted: what is acknowledged now must not leave an older state.
+            cleared = tombstones.cleared
+            writer.clear(cleared)
+          }
           continue
         }
         table.read(slot, record)
