@@ -35,7 +35,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     name: 'leaves',
     aside: false,
     families: [
-      ['core/codec', 'core/shapes', 'core/values'],
+      ['core/codec', 'core/flatten', 'core/inflate', 'core/shapes', 'core/tokens'],
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
       ['core/table'],
       ['core/file', 'core/notes'],

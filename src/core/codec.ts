@@ -1,26 +1,19 @@
 /**
- * A session's data ⇄ its encoded body, by msgpackr.
+ * A session's data ⇄ its encoded body.
  *
  * In comes a session as the user left it; out goes its body, a string of one-byte characters that
  * is kept in memory and written to disk as it stands, and back. Shapes that recur are told once, in
  * a list of shared structures that only grows. Never stores `cookie`, `id` or `req`, never quotes a
  * session's contents in an error, touches no file.
  *
- * A body is one MessagePack value: the data, or, where that holds what JSON doesn't know, an array
- * with the data in it (values.ts).
+ * A body is a MessagePack number, an array of tokens packed by msgpackr, and the text (tokens.ts).
  */
-import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { StoreError, withCode } from './errors.js'
-import { type Shape, Shapes } from './shapes.js'
-import {
-  asJsonSees,
-  Converter,
-  DEEPEST,
-  isPlainKey,
-  isPlainText,
-  revive,
-  TooDeepError,
-} from './values.js'
+import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js'
+import { Inflater } from './inflate.js'
+import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
+import { isLeftOut, isStructureList, Shapes } from './shapes.js'
+import { DEEPEST, Mode, type Token } from './tokens.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {
@@ -36,57 +29,35 @@ export interface SessionCodec {
   frozen: boolean
 }
 
-/** What msgpackr keeps with each structure (its pack.js, `newRecord`). */
-type Structure = string[] & { isShared?: boolean; highByte?: number }
-type Structures = Structure[] & { sharedLength?: number; transitions?: unknown }
-
-/** Fixed: whether ids have a second byte hangs on it, and bodies outlive the process. */
-const MOST_STRUCTURES = 1024
-/** A structure in a file may be larger than those we make, within reason. */
-const MOST_KEYS = 4096
+/** Bytes of the buffer that most bodies pass through. */
 const SCRATCH = 64 * 1024
-/** Characters that msgpackr puts in one bundle for certain (its pack.js, MAX_BUNDLE_SIZE). */
-const BUNDLE_MOST = 0x5500
-/** The first byte of a body whose data is in an array. */
-const WRAPPED = 0x91
+/** Bytes of the longest header. */
+const HEADER = 5
+/** By {@link Mode}. */
+const ENCODINGS = ['latin1', 'utf8', 'utf16le'] as const
 const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
+/** V8 knows without looking that this matches in no string of one-byte characters. */
+const WIDE = /[^\0-\xff]/
 
 /** The built-in encoding. */
 export class Codec implements SessionCodec {
-  frozen = false
-  readonly #structures: Structures = Object.assign([], { sharedLength: 0 })
-  /** The same lists of keys, without what msgpackr keeps with them. */
-  readonly #list: (readonly string[])[] = []
-  readonly #shapes = new Shapes(() => this.#list)
-  readonly #packr: Packer
-  #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
-  /** Whether each object is written as a record, in the order that msgpackr comes to them. */
-  #records: boolean[] = []
-  #next = 0
-  /** Characters of the strings of a session so far. */
-  #characters = 0
-  #sid: string | undefined
-  #deepest = DEEPEST
+  readonly #shapes = new Shapes()
+  readonly #inflater = new Inflater(this.#shapes)
+  readonly #packr: Packer = new Packr({ useRecords: false })
+  readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
+  /** Where in the scratch buffer the tokens lie. */
+  readonly #range = { start: 0, end: 0 }
 
-  constructor() {
-    const options = {
-      structures: this.#structures,
-      maxSharedStructures: MOST_STRUCTURES,
-      maxOwnStructures: 0,
-      useRecords: () => this.#records[this.#next++] ?? false,
-      mapsAsObjects: true,
-      variableMapSize: true,
-      useToJSON: false,
-      // Only `#append` makes structures.
-      shouldShareStructure: () => false,
-      // All strings of a session in one piece: one call to decode them, not one each.
-      bundleStrings: true,
-    }
-    this.#packr = new Packr(options)
+  get frozen(): boolean {
+    return this.#shapes.frozen
+  }
+
+  set frozen(frozen: boolean) {
+    this.#shapes.frozen = frozen
   }
 
   get structures(): readonly (readonly string[])[] {
-    return this.#list
+    return this.#shapes.list
   }
 
   /**
@@ -98,33 +69,26 @@ export class Codec implements SessionCodec {
    * @param sid whose it is: shapes are shared that several sessions have
    */
   encode(session: object, sid?: string): string {
-    this.#sid = sid
-    const data = dataOf(session)
-    const body = this.#pack(data, DEEPEST)
-    if (body !== undefined) return body
+    const data = sessionSeen(session)
+    const flat = new Flattening(this.#shapes, sid)
     try {
-      const converted = this.#pack([new Converter().convert(data)], DEEPEST + 2)
-      if (converted !== undefined) return converted
+      flat.session(data)
     } catch (error) {
-      throw error instanceof TooDeepError ? tooDeep(error) : error
+      throw error instanceof TooDeepError ? tooDeep(data) : error
     }
-    throw encodeError('Expected a session that reads the same each time')
+    return this.#pack(flat.tokens, flat.text)
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
   decode(body: string): Record<string, unknown> {
-    const { length } = body
-    const scratch = length <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(length)
-    scratch.write(body, 0, length, 'latin1')
-    let data: unknown
+    let session: unknown
     try {
-      data = this.#packr.unpack(scratch, length)
-      if (scratch[0] === WRAPPED) data = revive((data as unknown[])[0], 0)
+      session = this.#unpack(body)
     } catch {
       // The error underneath may quote the session.
       throw undecodable()
     }
-    return asSession(data)
+    return asSession(session)
   }
 
   /**
@@ -135,119 +99,75 @@ export class Codec implements SessionCodec {
    * @throws StoreError `ERR_DAMAGED` for what is no list of structures
    */
   adopt(structures: readonly (readonly string[])[]): boolean {
-    if (!isList(structures)) {
+    if (!isStructureList(structures)) {
       throw new StoreError('ERR_DAMAGED', 'The list of shared structures is damaged')
     }
-    const common = Math.min(structures.length, this.#list.length)
-    for (let id = 0; id < common; id++) {
-      if (!sameKeys(structures[id]!, this.#list[id]!)) return false
-    }
-    for (const keys of structures.slice(common)) {
-      this.#append([...keys])
-      this.#shapes.share(keys)
-    }
-    return true
+    return this.#shapes.adopt(structures)
   }
 
-  /** The packed value; `undefined` where it holds what msgpackr doesn't carry. */
-  #pack(value: unknown, deepest: number): string | undefined {
-    // A getter may have come here while another session is being encoded.
-    const outer = {
-      records: this.#records,
-      next: this.#next,
-      characters: this.#characters,
-      deepest: this.#deepest,
-    }
-    this.#records = []
-    this.#next = 0
-    this.#characters = 0
-    this.#deepest = deepest
-    try {
-      if (!this.#carries(value, 0)) return undefined
-      // Beyond this msgpackr makes several bundles, whose lengths it may get wrong.
-      Object.assign(this.#packr, { bundleStrings: this.#characters <= BUNDLE_MOST })
-      const target = this.#packr.pack(value, PACK_MODE) as Buffer & { start: number; end: number }
-      return target.toString('latin1', target.start, target.end)
-    } finally {
-      this.#records = outer.records
-      this.#next = outer.next
-      this.#characters = outer.characters
-      this.#deepest = outer.deepest
-    }
+  #pack(tokens: readonly Token[], text: string): string {
+    const packed = this.#packr.pack(tokens, PACK_MODE) as Buffer & { start: number; end: number }
+    const length = packed.end - packed.start
+    const wide = WIDE.test(text)
+    const room = HEADER + length + text.length * (wide ? 3 : 1)
+    const target = room <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(room)
+    packed.copy(target, HEADER, packed.start, packed.end)
+    const at = HEADER + length
+    const mode = !wide ? Mode.latin1 : text.isWellFormed() ? Mode.utf8 : Mode.utf16
+    const end = at + target.write(text, at, ENCODINGS[mode])
+    return target.toString('latin1', writeHeader(target, length * 4 + mode), end)
   }
 
-  /** Whether msgpackr brings a value back as it is; decides on the way what is a record. */
-  #carries(value: unknown, depth: number): boolean {
-    switch (typeof value) {
-      case 'string':
-        this.#characters += value.length
-        return isPlainText(value)
-      case 'number':
-        return value !== 0 || 1 / value > 0
-      case 'boolean':
-        return true
-      case 'object':
-        if (value === null) return true
-        break
-      case 'undefined':
-      case 'bigint':
-      case 'function':
-      case 'symbol':
-        return false
+  #unpack(body: string): unknown {
+    const first = body.charCodeAt(0)
+    let header = first
+    let start = 1
+    if (first === 0xcd) {
+      header = body.charCodeAt(1) * 0x100 + body.charCodeAt(2)
+      start = 3
+    } else if (first === 0xce) {
+      header = (body.charCodeAt(1) * 0x100 + body.charCodeAt(2)) * 0x10000
+      header += body.charCodeAt(3) * 0x100 + body.charCodeAt(4)
+      start = 5
+    } else if (first > 0x7f) return undefined
+    const end = start + Math.floor(header / 4)
+    if (!(end > start && end <= body.length)) return undefined
+    const mode = header & 3
+    // Text of one-byte characters is taken from the body as it is.
+    const length = mode === Mode.latin1 ? end : body.length
+    const source = length <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(length)
+    source.write(body, 0, length, 'latin1')
+    this.#range.start = start
+    this.#range.end = end
+    const tokens: unknown = this.#packr.unpack(source, this.#range)
+    if (!Array.isArray(tokens)) return undefined
+    if (mode === Mode.latin1) return this.#inflater.session(tokens, body, end)
+    const encoding = ENCODINGS[mode]
+    const text = encoding && source.toString(encoding, end, length)
+    if (text === undefined) return undefined
+    // What a decoder puts in the place of bytes that are no text may be in the text itself.
+    const doubtful = mode === Mode.utf16 || text.includes('\ufffd')
+    if (doubtful && !Buffer.from(text, encoding).equals(source.subarray(end, length))) {
+      return undefined
     }
-    if (depth > this.#deepest) return false
-    // Also one that no enumeration shows; what is no function is data like any other.
-    if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false
-    if (Array.isArray(value)) {
-      // What msgpackr takes for an array of some class goes to extensions that the app may have.
-      if (value.constructor !== Array) return false
-      for (let i = 0; i < value.length; i++) {
-        if (!this.#carries(value[i], depth + 1)) return false
-      }
-      return true
-    }
-    if (Object.getPrototypeOf(value) !== Object.prototype) return false
-    return this.#carriesKeyed(value as Record<string, unknown>, depth)
+    return this.#inflater.session(tokens, text, 0)
   }
+}
 
-  #carriesKeyed(value: Record<string, unknown>, depth: number): boolean {
-    const index = this.#records.push(false) - 1
-    let shape: Shape | undefined = this.#shapes.root
-    for (const key in value) {
-      if (!Object.hasOwn(value, key)) continue
-      this.#characters += key.length
-      const known: Shape | undefined = shape?.child(key)
-      if (known !== undefined) shape = known
-      else if (!isPlainKey(key)) return false
-      else if (shape !== undefined) {
-        if (!this.frozen) this.#shapes.step(shape, key)
-        shape = undefined
-      }
-      if (!this.#carries(value[key], depth + 1)) return false
-    }
-    if (shape === undefined || shape.depth === 0) return true
-    if (!shape.shared && !this.frozen && this.#list.length < MOST_STRUCTURES) {
-      if (shape.meet(this.#sid)) {
-        this.#append(Object.keys(value))
-        shape.shared = true
-      }
-    }
-    this.#records[index] = shape.shared
-    return true
+/** Writes a header so that it ends where the tokens begin. @returns where it starts */
+function writeHeader(target: Buffer, header: number): number {
+  if (header <= 0x7f) {
+    target[HEADER - 1] = header
+    return HEADER - 1
   }
-
-  /** Adds a structure to msgpackr's list, as its own code would. */
-  #append(keys: Structure): void {
-    // msgpackr leaves what a body defined for itself behind the list until it packs again.
-    const id = this.#list.length
-    this.#structures.length = id
-    this.#structures[id] = keys
-    keys.isShared = true
-    keys.highByte = id < 32 ? -1 : (id - 32) >> 5
-    this.#structures.sharedLength = this.#structures.length
-    this.#list.push(Object.freeze([...keys]))
-    this.#structures.transitions = null
+  if (header <= 0xffff) {
+    target[HEADER - 3] = 0xcd
+    target.writeUInt16BE(header, HEADER - 2)
+    return HEADER - 3
   }
+  target[0] = 0xce
+  target.writeUInt32BE(header, 1)
+  return 0
 }
 
 /** The user's own functions, in place of the built-in encoding. */
@@ -296,41 +216,20 @@ export class SerializerCodec implements SessionCodec {
   }
 }
 
-/** What of a session is kept, in an object of its own. */
-function dataOf(session: object): Record<string, unknown> {
+/** The session as JSON sees it. */
+function sessionSeen(session: object): object {
   const seen = asJsonSees(session, '')
   if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) {
     throw encodeError('Expected the session to be an object')
   }
-  const data: Record<string, unknown> = {}
-  for (const key of Object.keys(seen)) {
-    if (key === 'cookie' || key === 'id' || key === 'req') continue
-    const value = (seen as Record<string, unknown>)[key]
-    if (key === '__proto__') Object.defineProperty(data, key, { ...OWN, value })
-    else data[key] = value
-  }
-  return data
+  return seen
 }
 
-const OWN = { enumerable: true, configurable: true, writable: true }
-
-function isList(structures: unknown): boolean {
-  return (
-    Array.isArray(structures) &&
-    structures.length <= MOST_STRUCTURES &&
-    structures.every(
-      (keys: unknown) =>
-        Array.isArray(keys) &&
-        keys.length > 0 &&
-        keys.length <= MOST_KEYS &&
-        keys.every((key) => typeof key === 'string' && isPlainKey(key)) &&
-        new Set(keys).size === keys.length,
-    )
-  )
-}
-
-function sameKeys(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((key, index) => key === b[index])
+/** What of a session is kept, in an object of its own. */
+function dataOf(session: object): Record<string, unknown> {
+  const seen = sessionSeen(session)
+  const kept = Object.entries(seen).filter(([key]) => !isLeftOut(seen, key, true))
+  return Object.fromEntries(kept)
 }
 
 function asSession(value: unknown): Record<string, unknown> {
@@ -342,7 +241,8 @@ function asSession(value: unknown): Record<string, unknown> {
 const SHOWN_KEYS = 12
 const SHOWN_LENGTH = 40
 
-function tooDeep({ keys, cycle }: TooDeepError): TypeError {
+function tooDeep(data: object): TypeError {
+  const { keys, cycle } = explainDepth(data)
   const shown = keys
     .slice(0, SHOWN_KEYS)
     .map((key) => (key.length > SHOWN_LENGTH ? `${key.slice(0, SHOWN_LENGTH)}…` : key))

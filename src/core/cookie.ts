@@ -33,6 +33,8 @@ export class CookieShapes {
   /** `maxAge` in milliseconds of that cookie where it has no `expires`; NaN without one. */
   maxAge = NaN
   #interned = new Map<string, CookieShape>()
+  /** The shape found last: most likely the next one's too. */
+  #last: CookieShape | undefined
 
   /**
    * The shape of `cookie`; its expiry is then in `expires` and `maxAge`.
@@ -46,8 +48,12 @@ export class CookieShapes {
     const form = this.#readExpires(fields['expires'])
     const maxAge = form === 'date' ? undefined : fields['maxAge']
     this.maxAge = typeof maxAge === 'number' ? maxAge : NaN
-    if (near?.form === form && form !== 'other' && sameFields(near, fields)) return near
-    return this.#intern(form, fields)
+    if (form !== 'other') {
+      if (near?.form === form && sameFields(near, fields)) return near
+      const last = this.#last
+      if (last?.form === form && sameFields(last, fields)) return last
+    }
+    return (this.#last = this.#intern(form, fields))
   }
 
   /** The shape that a file carries as `text`; throws where the text is not one. */

@@ -240,7 +240,8 @@ export class Engine {
       const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + body.length}`
       throw withCode(new RangeError(message), 'ERR_SESSION_ENCODE')
     }
-    const moment = this.#moment(sid, session)
+    const slot = this.isReady ? this.#table.find(sid) : -1
+    const moment = this.#moment(sid, session, slot)
     return () => this.#put(sid, body, moment)
   }
 
@@ -248,7 +249,7 @@ export class Engine {
   prepareTouch(sid: string, session: object): () => void {
     this.#requireWorking()
     const slot = this.isReady ? this.#table.find(sid) : -1
-    const moment = this.#moment(sid, session, slot < 0 ? undefined : this.#table.cookie(slot))
+    const moment = this.#moment(sid, session, slot)
     return () => this.#touch(sid, moment)
   }
 
@@ -401,11 +402,12 @@ export class Engine {
     if (this.#failure) throw this.#failure
   }
 
-  /** What the cookie and `ttl` say of a session's life from now on. */
-  #moment(sid: string, session: object, near?: CookieShape): Moment {
+  /** What the cookie and `ttl` say of a session's life from now on; its entry is in `slot`, or −1. */
+  #moment(sid: string, session: object, slot: number): Moment {
     const { cookie: given } = session as { cookie?: unknown }
     const hasCookie = typeof given === 'object' && given !== null
     const shapes = this.#shapes
+    const near = slot < 0 ? undefined : this.#table.cookie(slot)
     const cookie = hasCookie ? shapes.of(given, near) : undefined
     const cookieExpires = hasCookie ? shapes.expires : NaN
     const maxAge = hasCookie ? shapes.maxAge : NaN

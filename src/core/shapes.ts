@@ -1,11 +1,11 @@
 /**
- * The shapes of objects: which sequences of keys recur and so are worth a shared structure.
+ * The shapes of objects: which sequences of keys recur, and the list of those that are shared.
  *
- * Objects are walked key by key along a trie; one that has ended at the same place often enough is
- * admitted. Objects keyed by data never recur, so they never fill the list, and the trie drops what
- * it has tried when that becomes too much. Never keeps a value.
+ * Objects are walked key by key along a trie; a shape that several sessions have is put on the list
+ * of shared structures, which only grows, and from then on its objects are written without their
+ * keys. Objects keyed by data never recur, so they never fill the list, and the trie drops what it
+ * has tried when that becomes too much. Never keeps a value.
  */
-
 /** An object is given a structure when its shape has been met this often. */
 const SIGHTINGS = 8
 const MOST_KEYS = 64
@@ -15,11 +15,14 @@ const LONGEST_KEY = 64
 const MOST_CANDIDATES = 8192
 /** One key in so many is tried when most have turned out to be data. */
 const WARY = 16
+const MOST_STRUCTURES = 1024
+/** A structure in a file may be larger than those we make, within reason. */
+const MOST_KEYS_READ = 4096
 
 /** One key on the way from the empty object to a shape. */
-export class Shape {
-  /** Whether objects that end here are written as records. */
-  shared = false
+class Shape {
+  /** The shared structure of objects that end here; -1: none. */
+  id = -1
   readonly depth: number
   #sightings = 0
   #last: string | undefined
@@ -61,22 +64,62 @@ export class Shape {
   }
 }
 
-/** The trie. */
+/** The trie and the list. */
 export class Shapes {
+  /** While true the list takes up nothing but what is adopted. */
+  frozen = false
+  readonly #list: (readonly string[])[] = []
   #root = new Shape(0)
   #candidates = 0
   #wary = false
   #skipped = 0
-  #structures: () => readonly (readonly string[])[]
 
-  /** @param structures those that are shared already, put back whenever candidates are dropped */
-  constructor(structures: () => readonly (readonly string[])[]) {
-    this.#structures = structures
+  /** The shared structures, each its keys in order, by id. */
+  get list(): readonly (readonly string[])[] {
+    return this.#list
   }
 
-  /** Where every object starts. */
-  get root(): Shape {
-    return this.#root
+  /**
+   * The shared structure that fits an object; -1: none does, now at least.
+   *
+   * @param isSession whether it is the session itself, some of whose keys are not stored
+   * @param sid whose session it is of
+   */
+  recordOf(value: object, isSession: boolean, sid: string | undefined): number {
+    let shape = this.#root
+    for (const key in value) {
+      if (isLeftOut(value, key, isSession)) continue
+      const next = shape.child(key)
+      if (next === undefined) {
+        if (!this.frozen) this.#try(shape, key)
+        return -1
+      }
+      shape = next
+    }
+    const full = this.frozen || this.#list.length >= MOST_STRUCTURES
+    if (shape.id < 0 && shape.depth > 0 && !full && shape.meet(sid)) {
+      shape.id = this.#list.length
+      this.#list.push(
+        Object.freeze(Object.keys(value).filter((key) => !isLeftOut(value, key, isSession))),
+      )
+    }
+    return shape.id
+  }
+
+  /**
+   * Takes over a list. Returns true if from then on its ids mean the same here: it is the beginning
+   * of ours, or ours of it, which is then extended. Returns false and changes nothing otherwise.
+   */
+  adopt(structures: readonly (readonly string[])[]): boolean {
+    const common = Math.min(structures.length, this.#list.length)
+    for (let id = 0; id < common; id++) {
+      if (!sameKeys(structures[id]!, this.#list[id]!)) return false
+    }
+    for (const keys of structures.slice(common)) {
+      this.#list.push(Object.freeze([...keys]))
+      this.#share(this.#list.length - 1)
+    }
+    return true
   }
 
   /**
@@ -84,27 +127,56 @@ export class Shapes {
    * learnt over several of them, and objects keyed by data cost next to nothing. Where those have
    * filled the trie before, only some of the keys are tried.
    */
-  step(shape: Shape, key: string): void {
-    if (shape.depth >= MOST_KEYS || key.length > LONGEST_KEY) return
+  #try(shape: Shape, key: string): void {
+    if (shape.depth >= MOST_KEYS || key.length > LONGEST_KEY || !isPlainKey(key)) return
     if (this.#wary && ++this.#skipped % WARY !== 0) return
     if (++this.#candidates <= MOST_CANDIDATES) shape.add(key)
     else {
-      this.rebuild()
+      this.#forgetCandidates()
       this.#wary = true
     }
   }
 
-  /** Forgets all candidates. */
-  rebuild(): void {
+  #forgetCandidates(): void {
     this.#root = new Shape(0)
     this.#candidates = 0
-    for (const keys of this.#structures()) this.share(keys)
+    for (let id = 0; id < this.#list.length; id++) this.#share(id)
   }
 
-  /** Marks a shape as shared. */
-  share(keys: readonly string[]): void {
+  #share(id: number): void {
     let shape = this.#root
-    for (const key of keys) shape = shape.child(key) ?? shape.add(key)
-    shape.shared = true
+    for (const key of this.#list[id]!) shape = shape.child(key) ?? shape.add(key)
+    shape.id = id
   }
+}
+
+/** Whether what a file holds can be a list of structures. */
+export function isStructureList(structures: unknown): structures is string[][] {
+  return (
+    Array.isArray(structures) &&
+    structures.length <= MOST_STRUCTURES &&
+    structures.every(
+      (keys: unknown) =>
+        Array.isArray(keys) &&
+        keys.length > 0 &&
+        keys.length <= MOST_KEYS_READ &&
+        keys.every((key) => typeof key === 'string' && isPlainKey(key)) &&
+        new Set(keys).size === keys.length,
+    )
+  )
+}
+
+/** Whether a key that an enumeration shows is not stored: inherited, or not data of the session. */
+export function isLeftOut(value: object, key: string, isSession: boolean): boolean {
+  if (!Object.hasOwn(value, key)) return true
+  return isSession && (key === 'cookie' || key === 'id' || key === 'req')
+}
+
+/** Whether a key can be part of a structure: of a plain object, and of text that files can carry. */
+function isPlainKey(key: string): boolean {
+  return key !== '__proto__' && key.isWellFormed()
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, index) => key === b[index])
 }

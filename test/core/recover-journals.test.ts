@@ -2,6 +2,7 @@
  * Journals as restores find them: torn, damaged, of another store, not there.
  */
 import { describe, expect, test } from 'vitest'
+import { Codec } from '../../src/core/codec.js'
 import { FRAME_HEADER, FrameKind } from '../../src/core/format.js'
 import { decodeHeaderPayload, HEADER_FRAME } from '../../src/core/header.js'
 import { cut, flipFrames, framesIn } from '../support/damage.js'
@@ -19,7 +20,7 @@ import {
 } from '../support/stores.js'
 
 /** A session without data. */
-const EMPTY = '\x80'
+const EMPTY = new Codec().encode({})
 const journal = (number: number) => `${PATH}.journal-${number}`
 
 describe('journals', () => {

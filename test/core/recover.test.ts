@@ -3,6 +3,7 @@
  */
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
+import { Codec } from '../../src/core/codec.js'
 import { FrameKind } from '../../src/core/format.js'
 import { flip, flipEntries, flipFrames, framesIn } from '../support/damage.js'
 import { errno, MemoryFiles, PATH } from '../support/memory-files.js'
@@ -20,7 +21,7 @@ import {
 } from '../support/stores.js'
 
 /** A session without data. */
-const EMPTY = '\x80'
+const EMPTY = new Codec().encode({})
 
 describe('whole files', () => {
   test('are read in the order of their generations, and reported', async () => {

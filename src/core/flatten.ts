@@ -1,0 +1,261 @@
+/**
+ * A session as the user left it → tokens and text, in one walk.
+ *
+ * Sees values as JSON sees them, `toJSON` called and functions left out, but carries what JSON
+ * can't: Date, Map, Set, RegExp, BigInt, bytes, `undefined`, NaN, −0. Each getter is asked once,
+ * unless it changes the object it belongs to. Changes nothing of what it is given; the session's
+ * own code may run, and may come back here for another session.
+ */
+import { types } from 'node:util'
+import { isLeftOut, type Shapes } from './shapes.js'
+import {
+  DEEPEST,
+  Kind,
+  MOST_NEGATED,
+  Special,
+  special,
+  type Token,
+  UINT8_ARRAY,
+  VIEWS,
+} from './tokens.js'
+
+const ABSENT = special(Special.absent)
+const { toJSON: BUFFER_TO_JSON } = Buffer.alloc(0) as unknown as Record<string, unknown>
+
+/** More than {@link DEEPEST} levels, or a cycle: {@link explainDepth} tells which. */
+export class TooDeepError extends Error {}
+
+/** One session on its way. */
+export class Flattening {
+  readonly tokens: Token[] = []
+  text = ''
+  readonly #shapes: Shapes
+  readonly #sid: string | undefined
+
+  /** @param sid whose session it is: shapes are shared that several sessions have */
+  constructor(shapes: Shapes, sid: string | undefined) {
+    this.#shapes = shapes
+    this.#sid = sid
+  }
+
+  /**
+   * Flattens the data of a session: every own enumerable key but `cookie`, `id` and `req`.
+   *
+   * @throws TooDeepError; what a getter or a `toJSON` throws
+   */
+  session(data: object): void {
+    this.#keyed(data, 0)
+  }
+
+  #value(value: unknown, key: string | number, depth: number): void {
+    switch (typeof value) {
+      case 'string':
+        this.tokens.push(value.length * 4)
+        this.text += value
+        break
+      case 'number':
+        this.#number(value)
+        break
+      case 'boolean':
+        this.tokens.push(value)
+        break
+      case 'object':
+        if (value === null) this.tokens.push(null)
+        else this.#object(value, key, depth)
+        break
+      case 'function':
+        this.#other(value, key, depth)
+        break
+      case 'undefined':
+        this.tokens.push(special(Special.undefined))
+        break
+      case 'bigint':
+        this.tokens.push(special(Special.bigint))
+        this.#characters(value.toString(16))
+        break
+      case 'symbol':
+        this.tokens.push(ABSENT)
+    }
+  }
+
+  #number(value: number): void {
+    if (!Number.isInteger(value)) this.tokens.push(value)
+    else if (value > 0 && value <= MOST_NEGATED) this.tokens.push(-1 - value)
+    else if (value !== 0) this.tokens.push(special(Special.number), value)
+    else this.tokens.push(Object.is(value, 0) ? -1 : special(Special.negativeZero))
+  }
+
+  #object(value: object, key: string | number, depth: number): void {
+    if (depth > DEEPEST) throw new TooDeepError()
+    const prototype: unknown = Object.getPrototypeOf(value)
+    const plain = prototype === Object.prototype || prototype === Array.prototype
+    if (!plain || typeof (value as { toJSON?: unknown }).toJSON === 'function') {
+      this.#other(value, key, depth)
+    } else if (Array.isArray(value)) this.#array(value, depth)
+    else this.#keyed(value, depth)
+  }
+
+  /** What may not be what JSON sees of it, or is of a class that JSON doesn't know. */
+  #other(given: object, key: string | number, depth: number): void {
+    const { tokens } = this
+    const value = asJsonSees(given, String(key))
+    if (typeof value !== 'object' || value === null) {
+      if (value === undefined || typeof value === 'function') tokens.push(ABSENT)
+      else this.#value(value, key, depth)
+    } else if (Array.isArray(value)) this.#array(value, depth)
+    else if (types.isDate(value)) tokens.push(special(Special.date), value.getTime())
+    else if (types.isMap(value)) this.#map(value, depth)
+    else if (types.isSet(value)) this.#set(value, depth)
+    else if (types.isRegExp(value)) {
+      tokens.push(special(Special.regexp))
+      this.#characters(value.source)
+      this.#characters(value.flags)
+    } else if (Buffer.isBuffer(value)) {
+      tokens.push(special(Special.buffer))
+      this.#characters(value.toString('latin1'))
+    } else if (ArrayBuffer.isView(value)) {
+      this.#bytes(
+        types.isDataView(value) ? 'DataView' : (value as Uint8Array)[Symbol.toStringTag],
+        value,
+      )
+    } else if (types.isArrayBuffer(value)) this.#bytes('ArrayBuffer', new Uint8Array(value))
+    else this.#keyed(value, depth)
+  }
+
+  #array(array: readonly unknown[], depth: number): void {
+    const { tokens } = this
+    const { length } = array
+    tokens.push(length * 4 + Kind.array)
+    for (let i = 0; i < length; i++) {
+      const at = tokens.length
+      const value = array[i]
+      // JSON writes null for a hole, and for what it leaves out of objects.
+      if (value === undefined && !(i in array)) tokens.push(null)
+      else this.#value(value, i, depth + 1)
+      if (tokens[at] === ABSENT) tokens[at] = null
+    }
+  }
+
+  #keyed(value: object, depth: number): void {
+    const record = this.#shapes.recordOf(value, depth === 0, this.#sid)
+    if (record >= 0 && this.#record(value, record, depth)) return
+    const { tokens } = this
+    const at = tokens.push(special(Special.object), 0) - 1
+    let count = 0
+    for (const key in value) {
+      if (isLeftOut(value, key, depth === 0)) continue
+      count++
+      this.#characters(key)
+      this.#value((value as Record<string, unknown>)[key], key, depth + 1)
+    }
+    tokens[at] = count
+  }
+
+  /** @returns false, with nothing written, where a getter has changed the keys on the way */
+  #record(value: object, id: number, depth: number): boolean {
+    const { tokens, text } = this
+    const keys = this.#shapes.list[id]!
+    const before = tokens.length
+    tokens.push(id * 4 + Kind.record)
+    let count = 0
+    let steady = true
+    for (const key in value) {
+      if (isLeftOut(value, key, depth === 0)) continue
+      steady &&= key === keys[count++]
+      this.#value((value as Record<string, unknown>)[key], key, depth + 1)
+    }
+    if (steady && count === keys.length) return true
+    tokens.length = before
+    this.text = text
+    return false
+  }
+
+  #map(map: ReadonlyMap<unknown, unknown>, depth: number): void {
+    const at = this.tokens.push(special(Special.map), 0) - 1
+    let count = 0
+    for (const [key, value] of map) {
+      count++
+      this.#value(key, '', depth + 1)
+      this.#value(value, typeof key === 'string' ? key : '', depth + 1)
+    }
+    this.tokens[at] = count
+  }
+
+  #set(set: ReadonlySet<unknown>, depth: number): void {
+    const at = this.tokens.push(special(Special.set), 0) - 1
+    let count = 0
+    for (const value of set) {
+      count++
+      this.#value(value, '', depth + 1)
+    }
+    this.tokens[at] = count
+  }
+
+  #bytes(name: string, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
+    const kind = VIEWS.findIndex((one) => one.name === name)
+    const bytes = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
+    // Kinds that come with later versions of the language are stored as the bytes they are.
+    this.tokens.push(special(Special.bytes), kind < 0 ? UINT8_ARRAY : kind)
+    this.#characters(bytes.toString('latin1'))
+  }
+
+  #characters(text: string): void {
+    this.tokens.push(text.length)
+    this.text += text
+  }
+}
+
+/** A value as JSON sees it: what `toJSON` makes of it, primitives out of their boxes. */
+export function asJsonSees(value: object, key: string): unknown {
+  const { toJSON } = value as { toJSON?: unknown }
+  const seen: unknown =
+    typeof toJSON === 'function' && !isBuiltIn(value, toJSON) ? toJSON.call(value, key) : value
+  if (typeof seen !== 'object' || seen === null || !types.isBoxedPrimitive(seen)) return seen
+  if (types.isNumberObject(seen)) return Number(seen)
+  if (types.isStringObject(seen)) return String(seen)
+  return types.isSymbolObject(seen) ? {} : seen.valueOf()
+}
+
+/** Dates and Buffers are stored as what they are, unless a class of the user's says otherwise. */
+function isBuiltIn(value: object, toJSON: unknown): boolean {
+  return (
+    (value instanceof Date && toJSON === Date.prototype.toJSON) ||
+    (Buffer.isBuffer(value) && toJSON === BUFFER_TO_JSON)
+  )
+}
+
+/** The keys that lead a walk too deep, and whether into a cycle. For the error; asks anew. */
+export function explainDepth(data: object): { keys: string[]; cycle: boolean } {
+  const keys: string[] = []
+  const trail: object[] = []
+  let cycle = false
+  const enter = (value: object, key: string): boolean => {
+    keys.push(key)
+    cycle = trail.includes(value)
+    if (cycle || trail.length > DEEPEST) return true
+    trail.push(value)
+    for (const [next, child] of childrenOf(value)) if (visit(child, next)) return true
+    trail.pop()
+    keys.pop()
+    return false
+  }
+  const visit = (given: unknown, key: string): boolean => {
+    const held = (typeof given === 'object' && given !== null) || typeof given === 'function'
+    const value = held ? asJsonSees(given, key) : given
+    return typeof value === 'object' && value !== null && enter(value, key)
+  }
+  enter(data, '')
+  return { keys: keys.slice(1), cycle }
+}
+
+function childrenOf(value: object): Iterable<[string, unknown]> {
+  if (types.isMap(value)) {
+    return [...value].flatMap(([key, item]): [string, unknown][] => [
+      ['', key],
+      [typeof key === 'string' ? key : '', item],
+    ])
+  }
+  if (types.isSet(value)) return [...value].map((item) => ['', item])
+  if (ArrayBuffer.isView(value)) return []
+  return Object.entries(value)
+}

@@ -1,0 +1,255 @@
+/**
+ * Tokens and text → a session, fresh.
+ *
+ * The tokens may be anything that bytes can be unpacked to: each is checked, nothing is believed of
+ * lengths, and what is left over or missing is an error like any other. Makes no more than the
+ * tokens and the text are worth.
+ */
+import type { Shapes } from './shapes.js'
+import { DEEPEST, Kind, Special, VIEWS } from './tokens.js'
+
+/** Stands for what is left out; never part of a session. */
+const ABSENT = Symbol('absent')
+
+/** What is no flattened session. The codec answers it; it says nothing of the session. */
+export class NoSessionError extends Error {}
+
+/** How often a record is read key by key before a function is made for it. */
+const READS_BEFORE = 4
+/** Functions for larger records are not made. */
+const MOST_KEYS = 64
+
+type ReadRecord = (next: (depth: number) => unknown, depth: number) => Record<string, unknown>
+
+/**
+ * Makes the objects of one shared structure. An object literal with all its keys in place is several
+ * times as quick as adding them one by one; where the process forbids code from text, that is done.
+ */
+class RecordReader {
+  readonly #keys: readonly string[]
+  #reads = 0
+  #literal: ReadRecord | undefined
+
+  /** @param keys checked when they were adopted: any text but `__proto__` */
+  constructor(keys: readonly string[]) {
+    this.#keys = keys
+  }
+
+  read(next: (depth: number) => unknown, depth: number): Record<string, unknown> {
+    if (this.#literal) return this.#literal(next, depth)
+    if (++this.#reads === READS_BEFORE && this.#keys.length <= MOST_KEYS) this.#compile()
+    const record: Record<string, unknown> = {}
+    for (const key of this.#keys) record[key] = next(depth)
+    return record
+  }
+
+  #compile(): void {
+    const fields = this.#keys.map((key) => `${JSON.stringify(key)}: next(depth)`)
+    try {
+      // eslint-disable-next-line @typescript-eslint/no-implied-eval -- keys are quoted
+      this.#literal = new Function('next', 'depth', `return { ${fields.join()} }`) as ReadRecord
+    } catch {
+      // Forbidden, as by --disallow-code-generation-from-strings.
+    }
+  }
+}
+
+/** Makes sessions anew, one after the other. */
+export class Inflater {
+  readonly #shapes: Shapes
+  readonly #readers: RecordReader[] = []
+  readonly #next = (depth: number): unknown => this.#value(depth)
+  /** Whether a key of a record may have been left out. */
+  #lacking = false
+  #tokens: readonly unknown[] = []
+  #at = 0
+  #text = ''
+  #position = 0
+
+  constructor(shapes: Shapes) {
+    this.#shapes = shapes
+  }
+
+  /**
+   * The session of `tokens`, whose text is all of `text` from `position` on.
+   *
+   * @throws NoSessionError, and what the language throws at impossible values
+   */
+  session(tokens: readonly unknown[], text: string, position: number): unknown {
+    this.#tokens = tokens
+    this.#at = 0
+    this.#text = text
+    this.#position = position
+    this.#lacking = false
+    const session = this.#value(0)
+    if (this.#at !== tokens.length || this.#position !== text.length) throw new NoSessionError()
+    return session
+  }
+
+  #value(depth: number): unknown {
+    const token = this.#tokens[this.#at++]
+    if (typeof token !== 'number') {
+      if (token === null || typeof token === 'boolean') return token
+      throw new NoSessionError()
+    }
+    if (token < 0) return Number.isSafeInteger(token) ? -1 - token : token
+    if (!Number.isInteger(token)) return token
+    if (token > 0x7fffffff) throw new NoSessionError()
+    const n = token >>> 2
+    switch (token & 3) {
+      case Kind.text:
+        return this.#characters(n)
+      case Kind.record:
+        return this.#record(n, this.#deeper(depth))
+      case Kind.array:
+        return this.#array(n, this.#deeper(depth))
+      default:
+        return this.#special(n, depth)
+    }
+  }
+
+  #record(id: number, depth: number): unknown {
+    const keys = this.#shapes.list[id]
+    if (!keys) throw new NoSessionError()
+    const reader = (this.#readers[id] ??= new RecordReader(keys))
+    const record = reader.read(this.#next, depth)
+    if (!this.#lacking) return record
+    return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== ABSENT))
+  }
+
+  #array(length: number, depth: number): unknown[] {
+    this.#expect(length)
+    const array = new Array<unknown>(length)
+    for (let i = 0; i < length; i++) array[i] = this.#present(depth)
+    return array
+  }
+
+  #special(what: number, depth: number): unknown {
+    switch (what) {
+      case Special.object:
+        return this.#object(this.#deeper(depth))
+      case Special.number:
+        return this.#raw()
+      case Special.undefined:
+        return undefined
+      case Special.absent:
+        this.#lacking = true
+        return ABSENT
+      case Special.negativeZero:
+        return -0
+      case Special.date:
+        return new Date(this.#raw())
+      case Special.bigint:
+        return parseBigInt(this.#characters(this.#length()))
+      case Special.regexp: {
+        const source = this.#characters(this.#length())
+        return new RegExp(source, this.#characters(this.#length()))
+      }
+      case Special.map:
+        return this.#map(this.#deeper(depth))
+      case Special.set:
+        return this.#set(this.#deeper(depth))
+      case Special.buffer:
+        return this.#bytes()
+      case Special.bytes: {
+        const view = VIEWS[this.#length()]
+        if (!view) throw new NoSessionError()
+        const { buffer, byteOffset, length } = this.#bytes()
+        return view.make(buffer.slice(byteOffset, byteOffset + length) as ArrayBuffer)
+      }
+      default:
+        throw new NoSessionError()
+    }
+  }
+
+  #object(depth: number): unknown {
+    const count = this.#length()
+    this.#expect(count)
+    const object: Record<string, unknown> = count > 1 ? dictionary() : {}
+    for (let i = 0; i < count; i++) {
+      const key = this.#characters(this.#length())
+      const value = this.#value(depth)
+      if (value === ABSENT) continue
+      if (key === '__proto__') Object.defineProperty(object, key, { ...OWN, value })
+      else object[key] = value
+    }
+    return object
+  }
+
+  #map(depth: number): Map<unknown, unknown> {
+    const map = new Map<unknown, unknown>()
+    const count = this.#length()
+    this.#expect(count)
+    for (let i = 0; i < count; i++) {
+      const key = this.#value(depth)
+      const value = this.#value(depth)
+      if (key !== ABSENT && value !== ABSENT) map.set(key, value)
+    }
+    return map
+  }
+
+  #set(depth: number): Set<unknown> {
+    const set = new Set<unknown>()
+    const count = this.#length()
+    this.#expect(count)
+    for (let i = 0; i < count; i++) {
+      const value = this.#value(depth)
+      if (value !== ABSENT) set.add(value)
+    }
+    return set
+  }
+
+  #present(depth: number): unknown {
+    const value = this.#value(depth)
+    if (value === ABSENT) throw new NoSessionError()
+    return value
+  }
+
+  #bytes(): Buffer {
+    return Buffer.from(this.#characters(this.#length()), 'latin1')
+  }
+
+  #characters(length: number): string {
+    const from = this.#position
+    const to = from + length
+    if (to > this.#text.length) throw new NoSessionError()
+    this.#position = to
+    return this.#text.slice(from, to)
+  }
+
+  #length(): number {
+    const length = this.#raw()
+    if (!Number.isSafeInteger(length) || length < 0) throw new NoSessionError()
+    return length
+  }
+
+  #raw(): number {
+    const raw = this.#tokens[this.#at++]
+    if (typeof raw !== 'number') throw new NoSessionError()
+    return raw
+  }
+
+  /** Each element is a token at least. */
+  #expect(elements: number): void {
+    if (elements > this.#tokens.length - this.#at) throw new NoSessionError()
+  }
+
+  #deeper(depth: number): number {
+    if (depth > DEEPEST) throw new NoSessionError()
+    return depth + 1
+  }
+}
+
+/**
+ * A plain object that V8 keeps as a hash table from the start. Keys that are data would otherwise
+ * make it a hidden class each, which takes six times as long as reading them (Node 20 to 24).
+ */
+function dictionary(): Record<string, unknown> {
+  return Object.setPrototypeOf({ __proto__: null }, Object.prototype) as Record<string, unknown>
+}
+
+const OWN = { enumerable: true, configurable: true, writable: true }
+
+function parseBigInt(digits: string): bigint {
+  return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`)
+}
