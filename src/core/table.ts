@@ -1,8 +1,8 @@
 /**
  * sid → entry, in memory: look-up, recency, limits and byte count. No I/O, no timers, no clock.
  *
- * lru-cache holds sid → slot, the recency list and the limits. What an entry consists of stands in
- * columns by slot: a number in a typed array costs eight bytes where an object a session costs a
+ * With a limit, lru-cache holds sid → slot, the recency list and the limits; without one the order
+ * of use evicts nobody, and a map will do. What an entry consists of stands in columns by slot: a number in a typed array costs eight bytes where an object a session costs a
  * hundred, and the garbage collector has nothing to visit. A slot keeps its number while its
  * session lives, so that a walk by slot can pause for as long as it likes while sessions are used,
  * changed and dropped; a walk along lru-cache's list ends early when that happens.
@@ -10,6 +10,7 @@
 import { LRUCache } from 'lru-cache'
 import type { CookieShape } from './cookie.js'
 import type { EntryRecord } from './format.js'
+import { SidMap } from './sid-map.js'
 
 const CHUNK_BITS = 13
 const CHUNK = 1 << CHUNK_BITS
@@ -45,27 +46,26 @@ export interface TableLimits {
 /** The table. `onEvict` is called with the slot of an entry that a limit drops, still readable. */
 export class Table {
   readonly limits: TableLimits
-  #lru: LRUCache<string, number>
+  /** Exactly one of the two is there. */
+  #lru: LRUCache<string, number> | undefined
+  #map: SidMap | undefined
   #chunks: Chunk[] = []
   #free: number[] = []
   #slots = 0
   #bytes = 0
   #onEvict: (slot: number) => void
-  /** Whether the order of use matters: without a limit nothing is evicted, and lru-cache only maps. */
-  readonly #limited: boolean
   /** The one options object of every `set`: the size is all that differs. */
   #setOptions = { size: 1 }
 
   constructor(limits: TableLimits, onEvict: (slot: number) => void) {
     this.limits = limits
-    this.#limited = limits.max > 0 || limits.maxBytes > 0
     this.#onEvict = onEvict
-    this.#lru = this.#makeLru(limits)
+    this.#makeIndex(limits)
   }
 
   /** Entries, expired ones that nobody has noticed yet included. */
   get size(): number {
-    return this.#lru.size
+    return (this.#lru ?? this.#map!).size
   }
 
   /** Bytes of bodies and ids. */
@@ -80,12 +80,12 @@ export class Table {
 
   /** The slot of `sid`, or -1. Its recency stays as it is. */
   find(sid: string): number {
-    return this.#lru.peek(sid) ?? -1
+    return (this.#lru ? this.#lru.peek(sid) : this.#map!.get(sid)) ?? -1
   }
 
   /** The slot of `sid`, or -1; it is the most recently used from now on. */
   use(sid: string, used: number): number {
-    const slot = this.#limited ? this.#lru.get(sid) : this.#lru.peek(sid)
+    const slot = (this.#lru ?? this.#map!).get(sid)
     if (slot === undefined) return -1
     this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + USED] = used
     return slot
@@ -101,21 +101,22 @@ export class Table {
    * The caller has asked {@link fits}.
    */
   put(record: EntryRecord, body: string): number {
-    const known = this.#lru.peek(record.sid)
-    const slot = known ?? this.#allocate(record.sid)
+    const found = this.find(record.sid)
+    const known = found >= 0
+    const slot = known ? found : this.#allocate(record.sid)
     const chunk = this.#chunk(slot)
     const i = slot & MASK
-    const grown = body.length + (known === undefined ? record.sid.length : -chunk.bodies[i]!.length)
+    const grown = body.length + (known ? -chunk.bodies[i]!.length : record.sid.length)
     this.#bytes += grown
     chunk.bodies[i] = body
     this.#write(chunk, i, record)
-    if (known !== undefined && !this.#limited) return slot
-    if (this.limits.maxBytes > 0) {
-      this.#setOptions.size = record.sid.length + body.length || 1
-      // lru-cache keeps the size it knows while the value, our slot, stays the same.
-      if (known !== undefined && grown !== 0) this.#lru.delete(record.sid)
+    if (!this.#lru) {
+      if (!known) this.#map!.set(record.sid, slot)
+      return slot
     }
-    this.#lru.set(record.sid, slot, this.#setOptions)
+    // lru-cache keeps the size it knows while the value, our slot, stays the same.
+    if (this.limits.maxBytes > 0 && known && grown !== 0) this.#lru.delete(record.sid)
+    this.#lru.set(record.sid, slot, this.#sized(record.sid, body))
     return slot
   }
 
@@ -131,13 +132,13 @@ export class Table {
 
   /** Drops the entry in `slot`. */
   remove(slot: number): void {
-    this.#lru.delete(this.sid(slot))
+    ;(this.#lru ?? this.#map!).delete(this.sid(slot))
     this.#release(slot)
   }
 
   /** Drops everything at once; the walk of a million is left to the garbage collector. */
   clear(): void {
-    this.#lru = this.#makeLru(this.limits)
+    this.#makeIndex(this.limits)
     this.#chunks = []
     this.#free = []
     this.#slots = 0
@@ -146,28 +147,27 @@ export class Table {
 
   /** Lifts the limits while files are loaded, in whatever order they hold their entries. */
   beginLoad(): void {
-    if (this.#limited) this.#lru = this.#makeLru({ max: 0, maxBytes: 0 })
+    this.#makeIndex({ max: 0, maxBytes: 0 })
   }
 
   /** Restores recency from what the records said and puts the limits back in force. */
   endLoad(): void {
-    if (!this.#limited) return
+    if (this.limits.max === 0 && this.limits.maxBytes === 0) return
     const slots = new Uint32Array(this.size)
     let count = 0
     for (let slot = 0; slot < this.#slots; slot++) {
       if (this.has(slot)) slots[count++] = slot
     }
     slots.sort((a, b) => this.used(a) - this.used(b))
-    this.#lru = this.#makeLru(this.limits)
+    this.#makeIndex(this.limits)
     for (const slot of slots) {
-      const size = this.sid(slot).length + this.body(slot).length
-      if (this.limits.maxBytes > 0 && size > this.limits.maxBytes) {
+      const sid = this.sid(slot)
+      const body = this.body(slot)
+      if (this.fits(sid, body)) this.#lru!.set(sid, slot, this.#sized(sid, body))
+      else {
         this.#onEvict(slot)
         this.#release(slot)
-        continue
       }
-      if (this.limits.maxBytes > 0) this.#setOptions.size = size || 1
-      this.#lru.set(this.sid(slot), slot, this.#setOptions)
     }
   }
 
@@ -264,13 +264,22 @@ export class Table {
     this.#free.push(slot)
   }
 
-  #makeLru({ max, maxBytes }: TableLimits): LRUCache<string, number> {
-    const sized = maxBytes > 0 || max === 0
-    this.#setOptions = { size: sized ? 1 : 0 }
+  #sized(sid: string, body: string): { size: number } {
+    if (this.limits.maxBytes > 0) this.#setOptions.size = sid.length + body.length || 1
+    return this.#setOptions
+  }
+
+  #makeIndex({ max, maxBytes }: TableLimits): void {
+    const limited = max > 0 || maxBytes > 0
+    this.#map = limited ? undefined : new SidMap()
+    this.#lru = limited ? this.#makeLru(max, maxBytes) : undefined
+  }
+
+  #makeLru(max: number, maxBytes: number): LRUCache<string, number> {
+    this.#setOptions = { size: maxBytes > 0 ? 1 : 0 }
     return new LRUCache<string, number>({
       max,
-      // lru-cache wants a bound of some kind, and preallocates for `max`.
-      maxSize: maxBytes > 0 ? maxBytes : sized ? Number.MAX_SAFE_INTEGER : 0,
+      maxSize: maxBytes,
       dispose: (slot, _sid, reason) => {
         if (reason !== 'evict') return
         this.#onEvict(slot)

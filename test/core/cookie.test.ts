@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import session from 'express-session'
 import { describe, expect, test } from 'vitest'
-import { CookieShapes, restoreCookie } from '../../src/core/cookie.js'
+import { CookieShapes, isoText, restoreCookie } from '../../src/core/cookie.js'
 
 const EIGHT_PM = Date.UTC(2033, 4, 18, 20)
 const LATEST = 8.64e15
@@ -78,6 +78,22 @@ describe('what goes in comes out as JSON would bring it', () => {
     expect(roundTrip({ expires: NaN })).toEqual({ expires: null })
     expect(roundTrip({ expires: 1e300 })).toEqual({ expires: 1e300 })
   })
+})
+
+test('a moment is written as toISOString writes it', () => {
+  const near = fc.integer({ min: EIGHT_PM - 2e8, max: EIGHT_PM + 2e8 })
+  const any = fc.oneof(
+    near,
+    fc.integer({ min: -LATEST, max: LATEST }),
+    fc.double({ min: -LATEST, max: LATEST, noNaN: true }),
+    fc.constantFrom(0, -0, -1, LATEST, -LATEST, 253402300800000, 253402300799999, -62167219200001),
+  )
+  fc.assert(
+    fc.property(any, (moment) => {
+      expect(isoText(moment)).toBe(new Date(moment).toISOString())
+    }),
+    { numRuns: 3000 },
+  )
 })
 
 describe('the moment a cookie expires', () => {
