@@ -30,6 +30,11 @@ export class Changes {
     if (!this.#changes.has(sid)) this.#changes.set(sid, 'touch')
   }
 
+  /** Asks for the whole entry where a touch is noted. */
+  complete(sid: string): void {
+    if (this.#changes.get(sid) === 'touch') this.#changes.set(sid, 'set')
+  }
+
   remove(sid: string, removal: Removal): void {
     this.#changes.set(sid, removal)
   }

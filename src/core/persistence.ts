@@ -132,6 +132,8 @@ export class Persistence {
   /** Notes that the entry of `sid` was put. */
   set(sid: string): void {
     if (this.#tracking) this.#changes.set(sid)
+    // A touch on its way would tell the new cookie and expiry and leave the old body with them.
+    this.#writing?.complete(sid)
     this.#noted()
   }
 

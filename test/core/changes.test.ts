@@ -33,6 +33,14 @@ describe('one note a session', () => {
     ])
   })
 
+  test('a touch is made to tell all, and nothing else is', () => {
+    const changes = new Changes()
+    changes.touch('touched')
+    changes.remove('destroyed', gone)
+    for (const sid of ['touched', 'destroyed', 'never noted']) changes.complete(sid)
+    expect(told(changes)).toEqual({ touched: 'set', destroyed: gone })
+  })
+
   test('a clear forgets the notes before it and is one itself', () => {
     const changes = new Changes()
     changes.set('before')

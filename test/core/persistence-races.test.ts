@@ -88,6 +88,47 @@ describe('of a touch and a set of one session', () => {
   })
 })
 
+describe('what a touch on its way tells of a session that is set meanwhile', () => {
+  /** A session on disk and a touch of it, of two hours, that waits for its journal. */
+  async function touching() {
+    let stage = await open()
+    await stage.store.set('a', sessionOf({ n: 1 }, endsIn(stage.clock, HOUR)))
+    stage = await restart(stage)
+    const { store, files, clock } = stage
+    await store.touch('a', sessionOf({}, endsIn(clock, 2 * HOUR)))
+    const { opened, open: release } = gate()
+    files.hold = (operation, name) =>
+      operation === 'create' && name.includes('journal') ? opened : undefined
+    const flushed = store.flush()
+    await settle()
+    return { stage, release, flushed }
+  }
+
+  /** What a kill leaves of it: which version, and how long that lives from now. */
+  async function found(stage: Stage) {
+    const session = (await (await afterKill(stage)).store.get('a')) as
+      { n: number; cookie: { expires: string } } | undefined
+    return session && [session.n, Date.parse(session.cookie.expires) - stage.clock.time]
+  }
+
+  test.each(['set', 'destroy and set'])('never is an old body with a new end: %s', async (way) => {
+    const { stage, release, flushed } = await touching()
+    const { store, clock } = stage
+    if (way !== 'set') await store.destroy('a')
+    await store.set('a', sessionOf({ n: 2 }, endsIn(clock, 9 * HOUR)))
+    release()
+    await flushed
+    expect(await found(stage)).toEqual([2, 9 * HOUR])
+  })
+
+  test('is the touch, where nothing else came', async () => {
+    const { stage, release, flushed } = await touching()
+    release()
+    await flushed
+    expect(await found(stage)).toEqual([1, 2 * HOUR])
+  })
+})
+
 test('what changes while its note is being written is written again', async () => {
   const stage = await open()
   const { store, files } = stage
