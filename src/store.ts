@@ -10,6 +10,7 @@ import type { SessionData } from 'express-session'
 import { onExit } from 'signal-exit'
 import { type Counters, Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
+import { outliveSizeLimit } from './core/file.js'
 import type { StoreError } from './core/errors.js'
 import {
   type PersistentMemoryStoreOptions,
@@ -96,6 +97,7 @@ export class PersistentMemoryStore extends session.Store {
     this.#engine = new Engine(this.#options, events, surroundings)
     this.#engine.open()
     if (this.#options.flushOnExit && this.#options.snapshotPath !== false) {
+      outliveSizeLimit()
       this.#forgetExit = onExit((_code, signal) => this.#flushAtExit(signal), { alwaysLast: true })
     }
     this.startInterval()

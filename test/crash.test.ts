@@ -2,6 +2,10 @@
  * Processes that are killed or end, in a small size, and each bug that the campaign has found, on
  * the shortest way to it.
  */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Disk } from './faults/lib/disk.js'
 import { DISK_PATH, surroundingsOf } from './faults/lib/disk-files.js'
@@ -12,6 +16,7 @@ import * as exitWays from './faults/faults/exit-ways.js'
 import * as kill from './faults/faults/kill.js'
 import * as systemCalls from './faults/faults/system-calls.js'
 
+const PACKAGE = new URL('../dist/index.js', import.meta.url).href
 const PROCESSES = [
   [kill, 6],
   [exitWays, 5],
@@ -280,5 +285,45 @@ describe('what the campaign has found', () => {
     await store.flush()
     expect(await (await afterKill({ durability: 'snapshot' })).get('a')).toEqual({ version: 3 })
     await Promise.all([snapshot, ...others])
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('a limit on the size of files', () => {
+  const script = (options: object) => `
+    import { writeFileSync } from 'node:fs'
+    import { PersistentMemoryStore } from ${JSON.stringify(PACKAGE)}
+    const options = ${JSON.stringify(options)}
+    const told = []
+    const tell = ({ code }) => told.push(code)
+    const store = new PersistentMemoryStore(options)
+    store.on('error', () => undefined)
+    await store.ready()
+    await store.set('a', { n: 1, bulk: 'x'.repeat(9000) }).catch(tell)
+    await store.snapshot().catch(tell)
+    const { n } = await store.get('a')
+    await store.close().catch(tell)
+    // What the app writes itself is no more deadly than it was before it had a store.
+    try { writeFileSync(options.snapshotPath + '.app', Buffer.alloc(9000)) } catch (error) { tell(error) }
+    await new Promise((resolve) => setImmediate(resolve))
+    console.log(JSON.stringify({ n, told }))
+  `
+
+  // Once with our own hook at the exit, once with that of write-file-atomic only.
+  it.each([
+    ['always', true, ['ERR_WRITE', 'ERR_WRITE', 'ERR_WRITE', 'EFBIG']],
+    ['snapshot', false, ['ERR_WRITE', 'ERR_WRITE', 'EFBIG']],
+  ])("fails writes and ends nothing: '%s', flushOnExit %s", (durability, flushOnExit, expected) => {
+    const folder = mkdtempSync(join(tmpdir(), 'pms-limit-'))
+    try {
+      const snapshotPath = join(folder, 'sessions.snapshot')
+      const code = script({ snapshotPath, durability, flushOnExit })
+      const node = [process.execPath, '--input-type=module', '-e', code]
+      const limited = ['-c', 'ulimit -f 8; exec "$0" "$@"', ...node]
+      const { status, signal, stdout } = spawnSync('sh', limited, { encoding: 'utf8' })
+      expect([status, signal]).toEqual([0, null])
+      expect(JSON.parse(stdout)).toEqual({ n: 1, told: expected })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })

@@ -131,6 +131,7 @@ export const nodeFiles: Files = {
   },
 
   async replace(path, chunks, beforeRename) {
+    outliveSizeLimit()
     let bytes = 0
     const fillIn = async (temporary: string) => {
       bytes = await fill(temporary, chunks)
@@ -264,6 +265,19 @@ export const nodeFiles: Files = {
   },
 }
 
+let outliving = false
+
+/**
+ * Lets the process outlive a write beyond its limit on the size of files (`ulimit -f`), as Node
+ * does by itself: signal-exit, ours and write-file-atomic's, takes the signal of it for a reason to
+ * end, and leaves it one when it lets go. For good, therefore: the write fails like any other.
+ */
+export function outliveSizeLimit(): void {
+  if (outliving) return
+  outliving = true
+  process.on('SIGXFSZ', ignore)
+}
+
 /** Whether `error` says that there is no such file. */
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
@@ -349,4 +363,8 @@ function ignoreFolders(error: unknown): undefined {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EISDIR' || code === 'EPERM' || code === 'EINVAL' || code === 'ENOTSUP') return
   throw error
+}
+
+function ignore(): void {
+  // What could not be written tells it by its error.
 }
