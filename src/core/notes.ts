@@ -41,14 +41,8 @@ export interface Notes {
 export const nodeNotes: Notes = {
   async create(path, text) {
     const temporary = `${path}.${randomBytes(6).toString('hex')}`
-    const handle = await fsp.open(temporary, 'wx', MODE)
     try {
-      const { ino } = await handle.stat({ bigint: true })
-      await handle.writeFile(text(String(ino)))
-    } finally {
-      await handle.close()
-    }
-    try {
+      await writeNew(temporary, text)
       // A link is made or not, and the file behind it is complete: nobody reads half a note.
       await fsp.link(temporary, path)
       return true
@@ -103,17 +97,25 @@ export const nodeNotes: Notes = {
 
 async function createWithoutLinks(path: string, text: (inode: string) => string): Promise<boolean> {
   try {
-    const handle = await fsp.open(path, 'wx', MODE)
-    try {
-      const { ino } = await handle.stat({ bigint: true })
-      await handle.writeFile(text(String(ino)))
-    } finally {
-      await handle.close()
-    }
+    await writeNew(path, text)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
+  }
+}
+
+/** Writes a file that must not exist yet; where that fails, as on a full disk, none stays behind. */
+async function writeNew(path: string, text: (inode: string) => string): Promise<void> {
+  const handle = await fsp.open(path, 'wx', MODE)
+  try {
+    const { ino } = await handle.stat({ bigint: true })
+    await handle.writeFile(text(String(ino)))
+  } catch (error) {
+    await fsp.rm(path, { force: true })
+    throw error
+  } finally {
+    await handle.close()
   }
 }
 

@@ -48,6 +48,19 @@ describe.each(['with hard links', 'without'])('create, %s', (kind) => {
     expect(copy!.inode).not.toBe(note!.inode)
   })
 
+  test('leaves nothing behind where the disk is full, and can be tried again', async () => {
+    let full = true
+    const fill = () => {
+      if (full) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+      return 'x'
+    }
+    await expect(nodeNotes.create(path, fill)).rejects.toMatchObject({ code: 'ENOSPC' })
+    expect(await readdir(folder)).toEqual([])
+    full = false
+    expect(await nodeNotes.create(path, fill)).toBe(true)
+    expect(await readdir(folder)).toEqual(['s.lease-1'])
+  })
+
   test('keeps it from others', async () => {
     await nodeNotes.create(path, () => 'x')
     expect((await stat(path)).mode & 0o777).toBe(0o600)
