@@ -26,7 +26,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/clock'],
       ['core/option-values', 'core/options'],
       ['core/cookie'],
-      ['core/tombstones', 'core/changes'],
+      ['core/tombstones', 'core/changes', 'core/pending'],
       ['core/pace'],
       ['core/msgpack'],
     ],

@@ -259,6 +259,8 @@ export class Engine {
     if (slot < 0) {
       // Made in the process that owns the files, and not read yet: it must not be read later.
       if (this.#tenure?.own) this.#removed(sid, this.#clock.now() + ONE_DAY)
+      // Expired by a clock that may be set back: a file may hold it, and it must not live again.
+      else this.persistence?.removeUnseen(sid, this.#stamps.next(this.#clock.now()))
       return
     }
     this.counters.destroyed++
@@ -492,9 +494,8 @@ export class Engine {
     const now = this.#clock.now()
     // Ended before its time, or once meant to live longer: a file may hold it alive.
     const early = this.#table.expires(slot) > now || this.#tombstones.outlives(sid, now)
-    if (this.#tenure && early) {
-      this.#removed(sid, this.#table.expires(slot))
-    }
+    if (this.#tenure && early) this.#removed(sid, this.#table.expires(slot))
+    else this.persistence?.expire(sid, this.#table.stamp(slot))
     this.#table.remove(slot)
     this.#events.expired(sid)
   }

@@ -7,12 +7,13 @@
  * nothing is acknowledged until a whole new generation stands.
  */
 import { setImmediate as immediate } from 'node:timers/promises'
-import { type Change, Changes } from './changes.js'
 import { StoreError } from './errors.js'
 import { AbortedError, Generations, type GenerationsContext } from './generations.js'
 import { HEAD_LENGTH } from './frames.js'
 import { BackOff, Turns } from './pace.js'
+import { Pending } from './pending.js'
 import type { Recovery } from './recover.js'
+import type { Removal } from './tombstones.js'
 
 /** What a snapshot that was written amounts to. */
 export interface SnapshotReport {
@@ -62,12 +63,9 @@ export class Persistence {
   readonly #context: PersistenceContext
   readonly #generations: Generations
   readonly #turns = new Turns()
-  #changes = new Changes()
-  /** Notes being written, put back where that fails. */
-  #writing: Changes | undefined
-  /** Sids of touches too small for a record of their own, and since when. */
-  #small = new Set<string>()
-  #smallSince = 0
+  readonly #pending = new Pending()
+  /** How many had expired when the snapshot was begun: it holds none of them. */
+  #expiredBefore = 0
   #unsaved = false
   #broken = false
   #waiters: Waiter[] = []
@@ -97,6 +95,7 @@ export class Persistence {
     if (context.snapshotInterval > 0) {
       this.#stopInterval = context.clock.every(context.snapshotInterval, () => this.#tick())
     }
+    this.#pending.expired = recovery.report.expired
     const many = recovery.journals.length > (context.journaling ? JOURNALS_MOST : 0)
     if (recovery.damaged || recovery.rekey || many) {
       this.#unsaved = true
@@ -106,8 +105,7 @@ export class Persistence {
 
   /** Whether memory holds anything that the files don't. */
   get unsaved(): boolean {
-    const noted = !this.#changes.empty || this.#writing !== undefined || this.#small.size > 0
-    return this.#unsaved || noted
+    return this.#unsaved || !this.#pending.none
   }
 
   get lastSnapshot(): SnapshotStats | undefined {
@@ -131,33 +129,42 @@ export class Persistence {
 
   /** Notes that the entry of `sid` was put. */
   set(sid: string): void {
-    if (this.#tracking) this.#changes.set(sid)
-    // A touch on its way would tell the new cookie and expiry and leave the old body with them.
-    this.#writing?.complete(sid)
+    if (this.#tracking) this.#pending.set(sid)
     this.#noted()
   }
 
   /** Notes a touch; a small one waits until there is more to write. */
   touch(sid: string, small: boolean): void {
     if (small && this.#context.journaling) {
-      if (this.#small.size === 0) this.#smallSince = this.#context.clock.now()
-      this.#small.add(sid)
+      this.#pending.touchSlightly(sid, this.#context.clock.now())
       this.#schedule()
       return
     }
-    if (this.#tracking) this.#changes.touch(sid)
+    if (this.#tracking) this.#pending.touch(sid)
     this.#noted()
   }
 
-  remove(sid: string, removal: Exclude<Change, string>): void {
-    this.#small.delete(sid)
-    if (this.#tracking) this.#changes.remove(sid, removal)
+  remove(sid: string, removal: Removal): void {
+    if (this.#tracking) this.#pending.remove(sid, removal)
     this.#noted()
+  }
+
+  /** Notes that a session was destroyed that memory does not have; no hurry. */
+  removeUnseen(sid: string, stamp: number): void {
+    // The files hold no other than those that have expired since.
+    if (this.#pending.expired === this.#expiredBefore) return
+    const { journaling, clock } = this.#context
+    if (journaling) this.#pending.removeUnseen(sid, { stamp, until: 0 }, clock.now())
+    this.#noted()
+  }
+
+  /** Notes that the entry of `sid`, of this stamp, is gone because it has expired. */
+  expire(sid: string, stamp: number): void {
+    this.#pending.expire(sid, { stamp, until: 0 })
   }
 
   clear(stamp: number): void {
-    this.#small.clear()
-    if (this.#tracking) this.#changes.clear(stamp)
+    if (this.#tracking) this.#pending.clear(stamp)
     this.#noted()
   }
 
@@ -183,7 +190,7 @@ export class Persistence {
   async flush(): Promise<void> {
     if (this.#abandoned) throw this.#refusal!
     if (this.#context.journaling) {
-      this.#settle()
+      this.#pending.settle()
       if (!this.unsaved && !this.#generations.unsynced && !this.#broken) return
       this.#flushRetry.reset()
       await this.durable()
@@ -237,17 +244,16 @@ export class Persistence {
   flushSync(): void {
     if (this.#abandoned) return
     const { journaling } = this.#context
-    this.#settle()
+    this.#pending.settle()
     const underWay = !journaling && this.#snapshotting !== undefined
     if (!this.unsaved && !this.#generations.unsynced && !this.#broken && !underWay) return
     if (!journaling || this.#broken) {
       this.#generations.writeSync()
       return
     }
-    if (this.#writing) this.#changes.restore(this.#writing)
     // An append under way may land before or after ours: it gets no company in its file.
     const journal = this.#generations.journalSync(!this.#flushing)
-    for (const frame of journal.frames(this.#context.target, this.#changes.take())) {
+    for (const frame of journal.frames(this.#context.target, this.#pending.takeAll())) {
       journal.appendSync(frame)
     }
     journal.syncSync()
@@ -261,12 +267,6 @@ export class Persistence {
   #noted(): void {
     if (this.#context.journaling) this.#schedule()
     else this.#unsaved = true
-  }
-
-  /** Moves small touches in with the other notes. */
-  #settle(): void {
-    for (const sid of this.#small) this.#changes.touch(sid)
-    this.#small.clear()
   }
 
   #schedule(): void {
@@ -283,18 +283,19 @@ export class Persistence {
       this.#flushing = immediate().then(() => this.#flushOnce())
       return
     }
-    const urgent = !this.#changes.empty || this.#generations.unsynced
-    if (!urgent && this.#small.size === 0) return
+    const { urgent: noted, waiting, waitingSince } = this.#pending
+    const urgent = noted || this.#generations.unsynced
+    if (!urgent && !waiting) return
     if (this.#flushTimer && (this.#flushUrgent || !urgent)) return
     this.#flushTimer?.()
     this.#flushUrgent = urgent
     const now = this.#context.clock.now()
     // A clock set back must not put the next write off.
-    const due = !this.#changes.empty
+    const due = noted
       ? Math.min(this.#lastFlush, now) + APPEND_SPACING
       : urgent
         ? Math.min(this.#lastSync, now) + SYNC_SPACING
-        : this.#smallSince + SETTLE
+        : waitingSince + SETTLE
     this.#flushTimer = this.#context.clock.after(Math.min(Math.max(0, due - now), SETTLE), () => {
       this.#flushTimer = undefined
       this.#flushing ??= this.#flushOnce()
@@ -334,13 +335,14 @@ export class Persistence {
   }
 
   async #append(sync: boolean): Promise<void> {
-    if (this.#context.clock.now() - this.#smallSince >= SETTLE) this.#settle()
-    if (this.#changes.empty && !(sync && this.#generations.unsynced)) return
+    const pending = this.#pending
+    if (this.#context.clock.now() - pending.waitingSince >= SETTLE) pending.settle()
+    if (!pending.urgent && !(sync && this.#generations.unsynced)) return
     let syncing = false
-    this.#writing = this.#changes.take()
+    const changes = pending.begin()
     try {
       const journal = await this.#generations.journal()
-      for (const frame of journal.frames(this.#context.target, this.#writing)) {
+      for (const frame of journal.frames(this.#context.target, changes)) {
         await journal.append(frame)
       }
       if (!sync) return
@@ -350,14 +352,14 @@ export class Persistence {
       // Whoever takes a lease reads the journals after that: what this still allows, it has read.
       await this.#context.lease.confirm()
     } catch (error) {
-      this.#changes.restore(this.#writing)
+      pending.failed()
       // After a failed sync the kernel may have dropped what it could not write, and may say so once.
       const { unsynced } = this.#generations
       const kept = await this.#generations.abandon(!syncing)
       this.#broken ||= unsynced && !kept
       throw error
     } finally {
-      this.#writing = undefined
+      pending.written()
     }
   }
 
@@ -397,15 +399,17 @@ export class Persistence {
     try {
       const onBroken = () => (this.#broken = true)
       await this.#turns.run(() => this.#generations.begin(onBroken))
-      const changes = journaling ? undefined : () => this.#changes.take().sids()
+      const { expired } = this.#pending
+      const changes = journaling ? undefined : () => this.#pending.take().sids()
       const abort = () => this.#closing && journaling && !this.#broken
       const { footer, bytes } = await this.#generations.write(changes, abort)
+      this.#expiredBefore = expired
       // What came after the last chunk waits for the next snapshot.
-      if (!journaling) this.#unsaved = !this.#changes.take().empty
+      if (!journaling) this.#unsaved = !this.#pending.take().empty
       return { sessions: footer.sessions, bytes }
     } catch (error) {
       if (!journaling) {
-        this.#changes.take()
+        this.#pending.take()
         this.#unsaved = true
       }
       throw error

@@ -1,0 +1,89 @@
+/**
+ * A clock that was ahead and is set right: what was dropped meanwhile may be in a file, alive again.
+ */
+import { describe, expect, test } from 'vitest'
+import { HOUR } from '../support/records.js'
+import { afterKill, endsIn, open, restart, sessionOf, sidsIn } from '../support/stores.js'
+
+const YEAR = 365 * 24 * HOUR
+const DURABILITIES = ['snapshot', 'everysec', 'always'] as const
+
+describe.each(DURABILITIES)('%s: while the clock is a year ahead', (durability) => {
+  /** A store whose session `a` is on disk and, by a clock that is ahead, has expired. */
+  async function ahead() {
+    const stage = await open({ durability })
+    const { store, clock } = stage
+    await store.set('a', sessionOf({ n: 1 }, endsIn(clock, HOUR)))
+    await store.set('b', sessionOf({ n: 1 }, endsIn(clock, HOUR)))
+    await store.flush()
+    clock.jump(YEAR)
+    await store.prune()
+    return stage
+  }
+
+  test('what is destroyed stays destroyed', async () => {
+    const stage = await ahead()
+    await stage.store.destroy('a')
+    await stage.store.close()
+    stage.clock.jump(-YEAR)
+    const again = await open({ durability }, stage)
+    expect(await again.store.get('a')).toBeUndefined()
+    expect(await sidsIn(await restart(again, { durability }))).not.toContain('a')
+  })
+
+  test('what is destroyed after a restart does too', async () => {
+    const stage = await restart(await ahead(), { durability })
+    await stage.store.destroy('a')
+    await stage.store.close()
+    stage.clock.jump(-YEAR)
+    expect(await sidsIn(await open({ durability }, stage))).not.toContain('a')
+  })
+
+  test('what is set again after that stands', async () => {
+    const stage = await ahead()
+    const { store, clock } = stage
+    await store.destroy('a')
+    await store.set('a', sessionOf({ n: 2 }, endsIn(clock, HOUR)))
+    await store.flush()
+    clock.jump(-YEAR)
+    expect(await (await afterKill(stage, { durability })).store.get('a')).toMatchObject({ n: 2 })
+  })
+})
+
+test.each(DURABILITIES)(
+  '%s: what expired before it was written leaves nothing older behind',
+  async (durability) => {
+    const stage = await open({ durability })
+    const { store, clock } = stage
+    await store.set('a', sessionOf({ n: 1 }, endsIn(clock, 2 * HOUR)))
+    await store.flush()
+    const set = store.set('a', sessionOf({ n: 2 }, endsIn(clock, 3 * HOUR)))
+    clock.jump(YEAR)
+    expect(await store.get('a')).toBeUndefined()
+    await set
+    clock.jump(-YEAR)
+    await store.close()
+    const found = (await (await open({ durability }, stage)).store.get('a')) as
+      { n: number } | undefined
+    expect(found?.n).not.toBe(1)
+  },
+)
+
+test('a destruction of what is not there is written where something has expired, in company', async () => {
+  const { store, files, clock } = await open({ durability: 'always' })
+  await store.set('a', sessionOf({}, endsIn(clock, HOUR)))
+  const destroyMany = async () => {
+    files.calls = []
+    for (let i = 0; i < 10; i++) await store.destroy(`unknown-${i}`)
+    // Nobody waits for it.
+    expect(files.calls).toEqual([])
+    await clock.advance(60_000)
+    return files.count('append')
+  }
+  expect(await destroyMany()).toBe(0)
+  clock.jump(HOUR)
+  await store.prune()
+  expect(await destroyMany()).toBe(1)
+  await store.snapshot()
+  expect(await destroyMany()).toBe(0)
+})
