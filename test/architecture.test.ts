@@ -48,12 +48,20 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
   {
     name: 'readers',
     aside: true,
-    families: [['core/recover'], ['core/follow'], ['core/successors']],
+    families: [['core/reading'], ['core/recover'], ['core/follow'], ['core/successors']],
   },
   {
     name: 'keepers',
     aside: true,
-    families: [['core/generations'], ['core/persistence'], ['core/intake'], ['core/tenure']],
+    families: [
+      ['core/generations'],
+      ['core/health'],
+      ['core/journaling'],
+      ['core/snapshotting'],
+      ['core/persistence'],
+      ['core/intake'],
+      ['core/tenure'],
+    ],
   },
   { name: 'engine', aside: true, families: [['core/engine']] },
   {
@@ -94,7 +102,8 @@ const HARMLESS = [
 const TIMED = [
   'core/clock',
   'core/pace',
-  'core/persistence',
+  'core/journaling',
+  'core/snapshotting',
   'core/lease',
   'core/successors',
   'core/tenure',

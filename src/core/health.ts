@@ -1,0 +1,73 @@
+/**
+ * Whether the files can be written to, and who is told where they can't.
+ *
+ * What the writers of journals and of snapshots have to agree on: the last failure, what those are
+ * told who ask meanwhile, whether only a whole new generation mends it, and that another process
+ * has taken the files over, after which nothing is written any more. Tries nothing itself.
+ */
+import { StoreError } from './errors.js'
+
+export interface HealthContext {
+  path: string
+  onError: (error: StoreError) => void
+  /** Another process has taken the files over; nothing more is written. */
+  onLost: (error: StoreError) => void
+}
+
+export class Health {
+  /** Why the last attempt to write failed, until one succeeds. */
+  failure: StoreError | undefined
+  /** What those are told who ask for a write while there is none. */
+  refusal: StoreError | undefined
+  /** A sync has failed: nothing is acknowledged until a whole new generation stands. */
+  broken = false
+  /** The store is being closed: nothing is tried again. */
+  closing = false
+  readonly #context: HealthContext
+  #abandoned = false
+
+  constructor(context: HealthContext) {
+    this.#context = context
+  }
+
+  /** Whether the files are another process's. */
+  get abandoned(): boolean {
+    return this.#abandoned
+  }
+
+  abandon(error: StoreError): void {
+    if (this.#abandoned) return
+    this.closing = this.#abandoned = true
+    this.failure = this.refusal = error
+    this.#context.onLost(error)
+  }
+
+  /** Notes and tells that a write has failed. */
+  failed(cause: unknown): StoreError {
+    const error = this.wrap(cause)
+    if (!this.noteLost(error)) {
+      this.failure = error
+      this.#context.onError(error)
+    }
+    return error
+  }
+
+  /** Abandons the files where this error says that they are another process's. */
+  noteLost(error: StoreError): boolean {
+    const lost = error.code === 'ERR_LEASE_LOST'
+    if (lost) this.abandon(error)
+    return lost
+  }
+
+  wrap(cause: unknown): StoreError {
+    if (cause instanceof StoreError) return cause
+    const { path } = this.#context
+    const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message
+    return new StoreError(
+      'ERR_WRITE',
+      `Expected to write ${path}, found ${reason}. Sessions are served from memory meanwhile; ` +
+        'writing is tried again',
+      { path, cause },
+    )
+  }
+}

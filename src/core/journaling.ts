@@ -1,0 +1,199 @@
+/**
+ * When changes go to the journal.
+ *
+ * Appends what is pending, a few times a second at most or before each acknowledgement, so that all
+ * who wait share a sync; tries again after errors with a growing pause, and asks for a snapshot
+ * where the journal has outgrown the last one. One append is under way at most.
+ */
+import { setImmediate as immediate } from 'node:timers/promises'
+import type { Clock } from './clock.js'
+import type { StoreError } from './errors.js'
+import type { Generations } from './generations.js'
+import type { Health } from './health.js'
+import type { Lease } from './lease.js'
+import type { MergeTarget } from './merge.js'
+import { BackOff, type Turns } from './pace.js'
+import type { Pending } from './pending.js'
+
+export interface JournalingContext {
+  clock: Clock
+  target: MergeTarget
+  /** The right to write. Its checks throw where it has been lost. */
+  lease: Lease
+  /** The journal may be so many times the snapshot. */
+  journalMaxRatio: number
+}
+
+/** What it shares with the writer of snapshots. */
+export interface JournalingParts {
+  generations: Generations
+  turns: Turns
+  pending: Pending
+  health: Health
+  snapshot: () => Promise<unknown>
+  snapshotSoon: () => void
+}
+
+/** With `everysec`, appends and syncs begin at least this far apart, in ms. */
+const APPEND_SPACING = 250
+const SYNC_SPACING = 1000
+/** How long what needs no write of its own waits for one, in ms. */
+const SETTLE = 60_000
+/** A smaller journal never asks for a snapshot, in bytes. */
+const JOURNAL_LEAST = 16 * 1024 * 1024
+/** Restarts leave a journal each; so many are read without anybody noticing. */
+export const JOURNALS_MOST = 16
+
+interface Waiter {
+  resolve: () => void
+  reject: (error: StoreError) => void
+}
+
+export class Journaling {
+  readonly #context: JournalingContext
+  readonly #parts: JournalingParts
+  readonly #retry: BackOff
+  #waiters: Waiter[] = []
+  #flushing: Promise<void> | undefined
+  #timer: (() => void) | undefined
+  /** Whether the timer is for more than what waits for company. */
+  #urgent = false
+  #lastFlush = -Infinity
+  #lastSync = -Infinity
+
+  constructor(context: JournalingContext, parts: JournalingParts) {
+    this.#context = context
+    this.#parts = parts
+    this.#retry = new BackOff(context.clock)
+  }
+
+  /** Whether an append may be under way. */
+  get running(): boolean {
+    return this.#flushing !== undefined
+  }
+
+  /** Resolves when everything noted so far is on disk; rejects with `ERR_WRITE` if that fails. */
+  durable(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+      this.schedule()
+    })
+  }
+
+  /** Ends a pause after a failure. */
+  hurry(): void {
+    this.#retry.reset()
+  }
+
+  /** Appends no more by itself. */
+  stop(): void {
+    this.#timer?.()
+  }
+
+  /** Appends no more at all. */
+  abandon(): void {
+    this.hurry()
+    this.stop()
+    this.#refuse()
+  }
+
+  /** Sees to it that what is pending is written when it is due. */
+  schedule(): void {
+    const { generations, pending, health } = this.#parts
+    if (health.abandoned) this.#refuse()
+    if (this.#flushing || health.abandoned) return
+    if (this.#retry.waiting) {
+      this.#refuse()
+      return
+    }
+    if (this.#waiters.length > 0) {
+      this.#timer?.()
+      this.#timer = undefined
+      // A turn of the loop, so that all who ask in this one share a sync.
+      this.#flushing = immediate().then(() => this.#flush())
+      return
+    }
+    const urgent = pending.urgent || generations.unsynced
+    if (!urgent && !pending.waiting) return
+    if (this.#timer && (this.#urgent || !urgent)) return
+    this.#timer?.()
+    this.#urgent = urgent
+    const now = this.#context.clock.now()
+    // A clock set back must not put the next write off.
+    const due = pending.urgent
+      ? Math.min(this.#lastFlush, now) + APPEND_SPACING
+      : urgent
+        ? Math.min(this.#lastSync, now) + SYNC_SPACING
+        : pending.waitingSince + SETTLE
+    this.#timer = this.#context.clock.after(Math.min(Math.max(0, due - now), SETTLE), () => {
+      this.#timer = undefined
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  async #flush(): Promise<void> {
+    const { generations, turns, health, snapshot, snapshotSoon } = this.#parts
+    const waiters = this.#waiters
+    this.#waiters = []
+    const now = this.#context.clock.now()
+    this.#lastFlush = now
+    const sync = waiters.length > 0 || Math.abs(now - this.#lastSync) >= SYNC_SPACING
+    try {
+      if (health.broken) await snapshot()
+      await turns.run(() => this.#append(sync))
+      this.#retry.reset()
+      health.failure = undefined
+      for (const { resolve } of waiters) resolve()
+    } catch (cause) {
+      const error = health.failed(cause)
+      health.refusal = error
+      if (!health.closing)
+        this.#retry.wait(() => {
+          this.#flushing ??= this.#flush()
+        })
+      for (const { reject } of waiters) reject(error)
+    } finally {
+      this.#flushing = undefined
+      this.schedule()
+    }
+    const { count, bytes } = generations.journals
+    const most = Math.max(JOURNAL_LEAST, this.#context.journalMaxRatio * generations.snapshotBytes)
+    if (bytes >= most || count > JOURNALS_MOST) snapshotSoon()
+  }
+
+  async #append(sync: boolean): Promise<void> {
+    const { generations, pending, health } = this.#parts
+    if (this.#context.clock.now() - pending.waitingSince >= SETTLE) pending.settle()
+    if (!pending.urgent && !(sync && generations.unsynced)) return
+    let syncing = false
+    const changes = pending.begin()
+    try {
+      const journal = await generations.journal()
+      for (const frame of journal.frames(this.#context.target, changes)) {
+        await journal.append(frame)
+      }
+      if (!sync) return
+      syncing = true
+      this.#lastSync = this.#context.clock.now()
+      await journal.sync()
+      // Whoever takes a lease reads the journals after that: what this still allows, it has read.
+      await this.#context.lease.confirm()
+    } catch (error) {
+      pending.failed()
+      // After a failed sync the kernel may have dropped what it could not write, and may say so once.
+      const { unsynced } = generations
+      const kept = await generations.abandon(!syncing)
+      health.broken ||= unsynced && !kept
+      throw error
+    } finally {
+      pending.written()
+    }
+  }
+
+  /** While a pause lasts, nobody is kept waiting for it. */
+  #refuse(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const { reject } of waiters) reject(this.#parts.health.refusal!)
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * Opened files → table, with a report on each.
+ *
+ * Reads the snapshot and the journals written since, in their order. Read carefully, because
+ * something was damaged, structures are gathered from all files first, and the generation before
+ * fills in what is missing, unless removals may have been lost with it. Changes no file.
+ */
+import type { CookieShapes } from './cookie.js'
+import { FrameKind, type RecordSink } from './format.js'
+import { type Damage, type FramedFile, type FrameScan, HEAD_LENGTH } from './frames.js'
+import type { Inventory, OpenedFile } from './inventory.js'
+import { Merge, type MergeTarget } from './merge.js'
+import { RecordReader } from './records.js'
+import { decodeFooter, type SnapshotFooter } from './snapshot.js'
+
+/** What became of one file. */
+export interface FileReport {
+  path: string
+  kind: 'snapshot' | 'journal'
+  /** `torn`: only its end is missing, as a kill leaves a journal; `foreign`: of another store. */
+  state: 'whole' | 'torn' | 'damaged' | 'foreign' | 'missing'
+  generation: number
+  bytes: number
+  /** Records kept. */
+  records: number
+  /** Stretches that could not be read, in bytes from the start of the file. */
+  damage: { offset: number; bytes: number }[]
+  /** Where the damaged file, or the tail that was cut, has been copied to. */
+  setAside?: string
+}
+
+/** How far journals have been read, by path. */
+export type Positions = Map<string, { id: Buffer; offset: number; sequence: number }>
+
+/** What reading needs. */
+export interface ReadingContext {
+  path: string
+  shapes: CookieShapes
+  target: MergeTarget
+  now: number
+}
+
+/** What has been read, and what was found. */
+export interface Reading {
+  merge: Merge
+  reports: FileReport[]
+  damaged: number
+  filledIn: boolean
+  positions: Positions
+}
+
+export function newReading({ target, now }: ReadingContext, careful: boolean): Reading {
+  return {
+    merge: new Merge(target, { now: () => now, olderFollow: careful }),
+    reports: [],
+    damaged: 0,
+    filledIn: false,
+    positions: new Map(),
+  }
+}
+
+/**
+ * Reads the records of all files into the table.
+ *
+ * @param careful once more, because something was damaged: structures are gathered first, and the
+ * generation before fills in
+ */
+export async function readAll(
+  context: ReadingContext,
+  opened: Inventory,
+  careful: boolean,
+): Promise<Reading> {
+  const { target } = context
+  const { snapshot, previous } = opened
+  const reading = newReading(context, careful)
+  const first = [snapshot, ...opened.journals, previous].find((one) => one?.file)?.file
+  if (first && target.codec.structures.length === 0) target.lineage = first.header.lineage
+  const store = first?.header.store
+  const generation = snapshot?.file?.header.generation ?? 0
+  const belongs = ({ file }: OpenedFile) => !file || !store || file.header.store.equals(store)
+  const newer = opened.journals.filter(
+    (journal) => belongs(journal) && (journal.file?.header.generation ?? generation) >= generation,
+  )
+  const older = opened.journals.filter((journal) => belongs(journal) && !newer.includes(journal))
+
+  if (careful) await gatherStructures(context, opened, reading.merge)
+  let removalsWhole = true
+  if (snapshot) removalsWhole = await readSnapshot(context, snapshot, reading)
+  for (const journal of newer) await readJournal(context, journal, reading)
+  const damagedSnapshot = snapshot ? reading.reports[0]!.state === 'damaged' : false
+  for (const journal of opened.journals) {
+    if (!belongs(journal)) reading.reports.push(report(journal, 'foreign'))
+  }
+  if (snapshot?.file && !snapshot.file.header.tail && !newer.some(ofGeneration(generation))) {
+    // The number is not known any more; the name says what is meant.
+    const path = `${context.path}.journal-…`
+    reading.reports.push({ ...report(snapshot, 'missing'), path, kind: 'journal', bytes: 0 })
+  }
+  if (careful && damagedSnapshot && previous?.file && belongs(previous)) {
+    if (removalsWhole || (await journalsCover(snapshot!, previous.file, opened.journals))) {
+      await readSnapshot(context, previous, reading)
+      for (const journal of older) await readJournal(context, journal, reading)
+      // Touches whose entries have only now come.
+      for (const { file } of newer) if (file) await readRecords(context, file, reading.merge)
+      reading.filledIn = true
+    }
+  }
+  return reading
+}
+
+/** Whether journals tell every removal since the generation before, the damaged snapshot aside. */
+async function journalsCover(
+  damaged: OpenedFile,
+  { header }: FramedFile,
+  journals: readonly OpenedFile[],
+): Promise<boolean> {
+  const told = header.generation
+  const telling = journals.filter(ofGeneration(told))
+  if (header.tail || telling.length === 0) return false
+  for (const { file } of telling) {
+    const { damage } = await file!.read(ignore)
+    if (damage.length > 0) return false
+  }
+  if (damaged.file) return !damaged.file.header.tail
+  return journals.some(({ file }) => file !== undefined && file.header.generation > told)
+}
+
+/** Reads a snapshot. @returns whether every removal it held was read. */
+async function readSnapshot(
+  context: ReadingContext,
+  opened: OpenedFile,
+  reading: Reading,
+): Promise<boolean> {
+  const { file } = opened
+  if (!file) {
+    reading.reports.push(
+      report(opened, 'damaged', { damage: [{ offset: 0, bytes: opened.bytes }] }),
+    )
+    reading.damaged++
+    return false
+  }
+  let footer: SnapshotFooter | undefined
+  let entriesFrom = 0
+  const before = reading.merge.counts.records
+  const { undecodable } = reading.merge.counts
+  const scan = await readRecords(context, file, reading.merge, (kind, payload, sequence) => {
+    if (kind === FrameKind.records) entriesFrom ||= sequence
+    else if (kind === FrameKind.footer) footer = decodeFooter(payload)
+  })
+  const damage = [...headDamage(file), ...scan.damage, ...(scan.torn ? [scan.torn] : [])]
+  if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
+  if (!footer && !scan.torn)
+    damage.push({ offset: scan.end, bytes: 0, sequence: scan.sequence, next: Infinity })
+  const lost = damage.filter(({ sequence }) => sequence > 0)
+  const { tailFrom } = footer ?? { tailFrom: 0 }
+  const removalsWhole = lost.every(
+    ({ sequence, next }) =>
+      entriesFrom > 0 &&
+      sequence > entriesFrom &&
+      (!file.header.tail || (tailFrom > 0 && next <= tailFrom)),
+  )
+  reading.damaged += damage.length
+  reading.reports.push(
+    report(opened, damage.length > 0 ? 'damaged' : 'whole', {
+      records: reading.merge.counts.records - before,
+      damage: damage.map(stretch),
+    }),
+  )
+  return removalsWhole
+}
+
+async function readJournal(
+  context: ReadingContext,
+  opened: OpenedFile,
+  reading: Reading,
+): Promise<void> {
+  const { file } = opened
+  if (!file) {
+    const damage = [{ offset: 0, bytes: opened.bytes }]
+    // One that ends in its header held nothing yet; one that goes on may have held anything.
+    const torn = opened.bytes <= HEAD_LENGTH
+    if (!torn) reading.damaged++
+    reading.reports.push(report(opened, torn ? 'torn' : 'damaged', { damage }))
+    return
+  }
+  const before = reading.merge.counts.records
+  const undecodable = reading.merge.counts.undecodable
+  const scan = await readRecords(context, file, reading.merge)
+  reading.positions.set(opened.path, {
+    id: file.header.id,
+    offset: scan.end,
+    sequence: scan.sequence,
+  })
+  const damage = [...headDamage(file), ...scan.damage]
+  if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
+  const torn = scan.torn !== undefined || file.size < HEAD_LENGTH
+  const state = damage.length > 0 ? 'damaged' : torn ? 'torn' : 'whole'
+  reading.damaged += damage.length
+  reading.reports.push(
+    report(opened, state, {
+      records: reading.merge.counts.records - before,
+      damage: [...damage, ...(scan.torn ? [scan.torn] : [])].map(stretch),
+    }),
+  )
+}
+
+/** Reads the records of an opened file into a sink. */
+export async function readRecords(
+  { shapes }: Pick<ReadingContext, 'shapes'>,
+  file: FramedFile,
+  merge: Merge,
+  onFrame?: (kind: FrameKind, payload: Buffer, sequence: number) => void,
+  from?: { offset: number; sequence: number; live: boolean },
+): Promise<FrameScan> {
+  const reader = new RecordReader(shapes)
+  merge.begin(file.header.lineage)
+  return file.read((kind, payload, sequence) => {
+    onFrame?.(kind, payload, sequence)
+    if (kind === FrameKind.records || kind === FrameKind.removals) reader.read(payload, merge)
+  }, from)
+}
+
+/** Every structure that any whole frame defines, by lineage. */
+async function gatherStructures(
+  { shapes }: ReadingContext,
+  opened: Inventory,
+  merge: Merge,
+): Promise<void> {
+  const lineages = new Map<string, Map<number, string[]>>()
+  for (const { file } of opened.all) {
+    if (!file) continue
+    const name = file.header.lineage.toString('hex')
+    const known = lineages.get(name) ?? new Map<number, string[]>()
+    lineages.set(name, known)
+    const reader = new RecordReader(shapes)
+    const sink: RecordSink = {
+      structure: (id, keys) => void known.set(id, keys),
+      needs: ignore,
+      entry: ignore,
+      removal: ignore,
+      clear: ignore,
+    }
+    await file.read((kind, payload) => {
+      if (kind === FrameKind.records) reader.read(payload, sink)
+    })
+  }
+  for (const [name, known] of lineages) {
+    const structures: string[][] = []
+    for (let keys; (keys = known.get(structures.length));) structures.push(keys)
+    merge.seed(Buffer.from(name, 'hex'), structures)
+  }
+}
+
+function headDamage(file: FramedFile): Damage[] {
+  // A journal that ends in its header was cut off while that was written: it held nothing yet.
+  if (file.header.kind === 'journal' && file.size < HEAD_LENGTH) return []
+  // Sequence 0: no frame of records is missing.
+  return file.headDamaged ? [{ offset: 0, bytes: 0, sequence: 0, next: 0 }] : []
+}
+
+/** Frames that are whole, of which nothing can be read because what they refer to is lost. */
+function lostStructures(file: FramedFile): Damage {
+  return { offset: HEAD_LENGTH, bytes: file.size - HEAD_LENGTH, sequence: 0, next: 0 }
+}
+
+function report(
+  { path, kind, file, bytes }: OpenedFile,
+  state: FileReport['state'],
+  found: Partial<FileReport> = {},
+): FileReport {
+  const generation = file?.header.generation ?? 0
+  return { path, kind, state, generation, bytes, records: 0, damage: [], ...found }
+}
+
+function stretch({ offset, bytes }: Damage): { offset: number; bytes: number } {
+  return { offset, bytes }
+}
+
+function ofGeneration(generation: number): (journal: OpenedFile) => boolean {
+  return ({ file }) => file?.header.generation === generation
+}
+
+function ignore(): void {
+  // Only structures are wanted.
+}
