@@ -5,7 +5,7 @@
  * torn sector costs the file. Its payload is a MessagePack sequence: a map, the key check of an
  * encrypted file or nil, padding. Checked field by field before anything is believed.
  */
-import { Packr } from './msgpack.js'
+import { plain } from './msgpack.js'
 import { LATEST_STAMP } from './clock.js'
 import { StoreError } from './errors.js'
 import { FILE_ID_LENGTH, FRAME_HEADER, MalformedError } from './format.js'
@@ -44,13 +44,11 @@ export interface FileHeader {
   salt: Buffer | undefined
 }
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true })
-
 /** The map of a header, without check and padding: what a key check authenticates. */
 export function encodeHeaderMap(header: FileHeader): Buffer {
   const { id, store, lineage, salt, ...rest } = header
   const map = { format: FORMAT_NAME, version: FORMAT_VERSION, id, store, lineage, ...rest }
-  return Buffer.from(packr.pack(salt ? { ...map, cipher: 'aes-256-gcm', salt } : map))
+  return Buffer.from(plain.pack(salt ? { ...map, cipher: 'aes-256-gcm', salt } : map))
 }
 
 /** The whole payload of a header frame. */
@@ -79,7 +77,7 @@ export function decodeHeaderPayload(
   const parts: unknown[] = []
   const ends: number[] = []
   try {
-    packr.unpackMultiple(payload, ((value: unknown, _start: number, end: number) => {
+    plain.unpackMultiple(payload, ((value: unknown, _start: number, end: number) => {
       parts.push(value)
       ends.push(end)
     }) as (value: unknown) => void)

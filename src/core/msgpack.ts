@@ -8,3 +8,6 @@ import * as entry from 'msgpackr/pack'
 export const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = entry as unknown as typeof msgpackr
 /** An instance of {@link Packr}. */
 export type Packer = msgpackr.Packr
+
+/** Plain MessagePack, as headers and footers are written in: maps, no records. */
+export const plain = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true })

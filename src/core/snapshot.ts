@@ -5,7 +5,7 @@
  * about 64 KiB, each made in one go, so that whoever asks for the next may pause as long as it
  * likes in between. What changes meanwhile is asked for at the end. Never touches a file.
  */
-import { Packr } from './msgpack.js'
+import { plain } from './msgpack.js'
 import {
   FRAME_TARGET,
   type EntryRecord,
@@ -38,7 +38,6 @@ export interface SnapshotFooter {
   tailFrom: number
 }
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true })
 /** Rounds of changes behind the entries; each is smaller than the one before. */
 const TAIL_ROUNDS = 4
 
@@ -121,7 +120,7 @@ export function* snapshotChunks(
   define(0)
   yield close(FrameKind.records)
   const footer = { sessions, removals, tailFrom }
-  yield encoder.frame(FrameKind.footer, Buffer.from(packr.pack(footer)))
+  yield encoder.frame(FrameKind.footer, Buffer.from(plain.pack(footer)))
   return footer
 }
 
@@ -129,7 +128,7 @@ export function* snapshotChunks(
 export function decodeFooter(payload: Buffer): SnapshotFooter {
   let footer: Partial<Record<keyof SnapshotFooter, unknown>>
   try {
-    footer = Object(packr.unpack(payload)) as typeof footer
+    footer = Object(plain.unpack(payload)) as typeof footer
   } catch {
     throw new MalformedError('Expected a footer')
   }
