@@ -15,7 +15,7 @@ import type { FileHeader } from './header.js'
 import { Journal } from './journal.js'
 import type { Lease } from './lease.js'
 import type { MergeTarget } from './merge.js'
-import { Pace } from './pace.js'
+import { inSlices } from './pace.js'
 import { corruptPath, journalPath, type JournalFile, previousPath } from './inventory.js'
 import type { Recovery } from './recover.js'
 import { snapshotChunks, type SnapshotFooter, type SnapshotSource } from './snapshot.js'
@@ -36,9 +36,6 @@ export interface GenerationsContext {
   /** Somebody put a file at the path: it is merged, or copied aside, before the promise resolves. */
   onForeign: () => Promise<void>
 }
-
-/** Chunks are gathered to about this many bytes a write. */
-const WRITE_AT_ONCE = 256 * 1024
 
 export class Generations {
   readonly #context: GenerationsContext
@@ -186,7 +183,7 @@ export class Generations {
     this.#aside = []
     const encoder = this.#encoder('snapshot')
     this.#ids.push(encoder.header.id)
-    const chunks = paced(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
+    const chunks = inSlices(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
       footer = done
     })
     const bytes = await files.replace(path, chunks, async () => {
@@ -297,37 +294,6 @@ export class Generations {
     if (removed) await files.syncFolder(path).catch(ignore)
   }
 }
-
-/** Chunks, gathered, with pauses in which the loop belongs to others. */
-async function* paced(
-  chunks: Generator<Buffer, SnapshotFooter, void>,
-  abort: () => boolean,
-  onDone: (footer: SnapshotFooter) => void,
-): AsyncGenerator<Buffer, void, void> {
-  const pace = new Pace()
-  let gathered: Buffer[] = []
-  let bytes = 0
-  for (;;) {
-    if (abort()) throw new AbortedError()
-    const { value, done } = chunks.next()
-    if (done) {
-      onDone(value)
-      break
-    }
-    gathered.push(value)
-    bytes += value.length
-    if (bytes >= WRITE_AT_ONCE) {
-      yield Buffer.concat(gathered)
-      gathered = []
-      bytes = 0
-    }
-    if (pace.due) await pace.pause()
-  }
-  yield Buffer.concat(gathered)
-}
-
-/** A snapshot was given up because the store closes. */
-export class AbortedError extends Error {}
 
 function ignore(): void {
   // What led here, or what follows, tells more than this.

@@ -25,6 +25,45 @@ export class Pace {
   }
 }
 
+/** Chunks are gathered to about this many bytes a write. */
+const WRITE_AT_ONCE = 256 * 1024
+
+/**
+ * Chunks, gathered, with pauses in which the loop belongs to others.
+ *
+ * @param abort asked between chunks; true: throws an AbortedError
+ * @param onDone told what `chunks` returns, before the last of them is handed out
+ */
+export async function* inSlices<T>(
+  chunks: Generator<Buffer, T, void>,
+  abort: () => boolean,
+  onDone: (result: T) => void,
+): AsyncGenerator<Buffer, void, void> {
+  const pace = new Pace()
+  let gathered: Buffer[] = []
+  let bytes = 0
+  for (;;) {
+    if (abort()) throw new AbortedError()
+    const { value, done } = chunks.next()
+    if (done) {
+      onDone(value)
+      break
+    }
+    gathered.push(value)
+    bytes += value.length
+    if (bytes >= WRITE_AT_ONCE) {
+      yield Buffer.concat(gathered)
+      gathered = []
+      bytes = 0
+    }
+    if (pace.due) await pace.pause()
+  }
+  yield Buffer.concat(gathered)
+}
+
+/** Work was given up because the store closes. */
+export class AbortedError extends Error {}
+
 /** Runs tasks one after the other, in the order they came. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()

@@ -7,10 +7,10 @@
  */
 import type { Clock } from './clock.js'
 import type { StoreError } from './errors.js'
-import { AbortedError, type Generations } from './generations.js'
+import type { Generations } from './generations.js'
 import { HEAD_LENGTH } from './frames.js'
 import type { Health } from './health.js'
-import { BackOff, type Turns } from './pace.js'
+import { AbortedError, BackOff, type Turns } from './pace.js'
 import type { Pending } from './pending.js'
 
 /** What a snapshot that was written amounts to. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { BackOff, Pace, Turns } from '../../src/core/pace.js'
+import { AbortedError, BackOff, inSlices, Pace, Turns } from '../../src/core/pace.js'
 import { gate } from '../support/memory-files.js'
 import { StubClock } from '../support/stub-clock.js'
 
@@ -15,6 +15,39 @@ describe('long work', () => {
     await pace.pause()
     expect(others).toBe(true)
     expect(pace.due).toBe(false)
+  })
+})
+
+describe('chunks in slices', () => {
+  function* chunks(count: number, bytes: number) {
+    for (let i = 0; i < count; i++) yield Buffer.alloc(bytes, i)
+    return count
+  }
+
+  test('are gathered to a quarter of a megabyte, none lost, and tell their result', async () => {
+    const sizes: number[] = []
+    const results: number[] = []
+    const all: Buffer[] = []
+    const never = () => false
+    for await (const chunk of inSlices(chunks(90, 10_000), never, (count) => results.push(count))) {
+      sizes.push(chunk.length)
+      all.push(chunk)
+    }
+    expect(sizes).toEqual([270_000, 270_000, 270_000, 90_000])
+    expect(Buffer.concat(all)).toEqual(Buffer.concat([...chunks(90, 10_000)]))
+    expect(results).toEqual([90])
+  })
+
+  test('end with an error of their own where they are given up', async () => {
+    let given = 0
+    const reading = (async () => {
+      const up = () => given > 1
+      for await (const chunk of inSlices(chunks(90, 300_000), up, () => undefined)) {
+        given += chunk.length > 0 ? 1 : 0
+      }
+    })()
+    await expect(reading).rejects.toBeInstanceOf(AbortedError)
+    expect(given).toBe(2)
   })
 })
 
