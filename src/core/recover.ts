@@ -7,6 +7,7 @@
  */
 import { basename, dirname, join } from 'node:path'
 import { StoreError } from './errors.js'
+import type { Files } from './file.js'
 import {
   closeAll,
   corruptPath,
@@ -25,6 +26,8 @@ import {
 } from './reading.js'
 
 export { type FileReport, type Positions, readRecords } from './reading.js'
+
+const COMPARED_AT_ONCE = 64 * 1024
 
 /** What a restore found. */
 export interface RestoreReport {
@@ -173,17 +176,35 @@ async function setAside(context: RecoverContext, reading: Reading): Promise<Reco
 /** A copy that an earlier start has made: a process that is started over and over makes one. */
 async function sameAside(
   { files }: RecoverContext,
-  { path, bytes }: FileReport,
+  { path }: FileReport,
 ): Promise<string | undefined> {
   const prefix = `${basename(path)}.corrupt-`
   for (const name of await files.siblings(path)) {
     if (!name.startsWith(prefix)) continue
     const copy = join(dirname(path), name)
-    const file = await files.open(copy)
-    await file.close()
-    if (file.size === bytes) return copy
+    if (await holdSame(files, path, copy)) return copy
   }
   return undefined
+}
+
+/** Whether two files hold the same bytes. */
+async function holdSame(files: Files, path: string, other: string): Promise<boolean> {
+  const one = await files.open(path)
+  try {
+    const two = await files.open(other)
+    try {
+      let same = one.size === two.size
+      for (let at = 0; same && at < one.size; at += COMPARED_AT_ONCE) {
+        const bytes = await one.read(at, COMPARED_AT_ONCE)
+        same = bytes.equals(await two.read(at, COMPARED_AT_ONCE))
+      }
+      return same
+    } finally {
+      await two.close()
+    }
+  } finally {
+    await one.close()
+  }
 }
 
 function summarise(

@@ -231,6 +231,23 @@ describe('a damaged snapshot', () => {
     expect(files.get(`/sessions/${aside}`)).toEqual(damaged)
   })
 
+  test('is copied aside once, and so is another of the same size', async () => {
+    const { files, clock } = await twoGenerations()
+    const whole = files.get(PATH)
+    const damaged = [whole.length - 40, whole.length - 50].map((offset) => {
+      const copy = Buffer.from(whole)
+      copy[offset]! ^= 1
+      return copy
+    })
+    for (const which of [0, 1, 0, 1]) {
+      files.contents.set(PATH, damaged[which]!)
+      clock.jump(1000)
+      await (await open({}, { files, clock })).store.close()
+    }
+    const aside = files.names().filter((name) => name.includes('.corrupt-'))
+    expect(aside.map((name) => files.get(`/sessions/${name}`))).toEqual(damaged)
+  })
+
   test('made to be hard to read costs no more than any other', async () => {
     const files = new MemoryFiles()
     const parts: Part[] = [2 ** 32 - 2, 2 ** 53 - 1, 1e6, 0.5].map((id) => [
