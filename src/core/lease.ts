@@ -98,12 +98,15 @@ export class LeaseHolder implements Lease {
       if (holder) return { pid: holder.pid, since: holder.since, successors: holder.successors }
       const term = highest + 1
       if (!(await this.#create(term))) continue
+      const text = this.#text
+      // Held only once it has been looked at again: where that fails, everything is tried anew.
+      this.#text = undefined
       // Whoever was slow may have created a term that others have left behind.
       if (Math.max(...(await this.#terms())) > term) {
         await this.#notes.remove(this.#leasePath(term))
-        this.#text = undefined
         continue
       }
+      this.#text = text
       this.#term = term
       this.#checked = Date.now()
       for (const old of terms) await this.#notes.remove(this.#leasePath(old))

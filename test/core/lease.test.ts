@@ -53,6 +53,35 @@ function elapsed() {
 }
 
 describe('a lease', () => {
+  test.each(['siblings', 'create', 'read', 'remove'] as const)(
+    'is had in the end, whichever `%s` fails on the way to it',
+    async (operation) => {
+      let nth = 0
+      let calls = 0
+      do {
+        nth++
+        notes = new MemoryNotes()
+        await heldBy({ released: true })
+        calls = 0
+        const real = MemoryNotes.prototype[operation] as (...args: unknown[]) => Promise<unknown>
+        const spy = vi.spyOn(notes, operation) as { mockImplementation(way: unknown): void }
+        spy.mockImplementation((...args: unknown[]) =>
+          ++calls === nth ? Promise.reject(new Error('EIO')) : real.apply(notes, args),
+        )
+        const one = holder()
+        const attempt = await one.acquire().catch((error: unknown) => error)
+        expect(attempt).toEqual(calls >= nth ? new Error('EIO') : undefined)
+        vi.restoreAllMocks()
+        expect(await one.acquire()).toBeUndefined()
+        await one.check()
+        one.checkSync()
+        expect(one.since).toBe(clock.time)
+        one.release()
+        expect(await holder().acquire()).toBeUndefined()
+      } while (calls >= nth)
+    },
+  )
+
   test('is had by the first who asks, and told to others', async () => {
     const first = holder()
     expect(await first.acquire()).toBeUndefined()
