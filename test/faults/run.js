@@ -13,6 +13,7 @@ import * as failedSync from './faults/failed-sync.js'
 import * as flippedByte from './faults/flipped-byte.js'
 import * as foreignFiles from './faults/foreign-files.js'
 import * as fullDisk from './faults/full-disk.js'
+import * as handover from './faults/handover.js'
 import * as hostileBytes from './faults/hostile-bytes.js'
 import * as kill from './faults/kill.js'
 import * as powerLoss from './faults/power-loss.js'
@@ -34,6 +35,7 @@ const FAULTS = [
   fullDisk,
   exitWays,
   kill,
+  handover,
   systemCalls,
 ]
 
