@@ -25,7 +25,7 @@ export function ownIdentity(): ProcessIdentity {
   const machine = createHash('sha256').update(`${machineId}\n${hostname()}`).digest('hex')
   return {
     pid: process.pid,
-    started: startOf(process.pid),
+    started: statOf(process.pid).started,
     machine: machineId === '' ? '' : machine.slice(0, 32),
     boot: read('/proc/sys/kernel/random/boot_id'),
     scope: pidNamespace(),
@@ -48,13 +48,18 @@ export function isAlive(other: ProcessIdentity, own: ProcessIdentity): boolean |
     // EPERM: it lives, and is somebody else's.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
-  return other.started === '' || other.started === startOf(other.pid)
+  const { state, threads, started } = statOf(other.pid)
+  // Over, and only its parent has not asked how it ended; until its last thread is gone, one of
+  // them may be writing.
+  if (state === 'Z' && Number(threads) <= 1) return false
+  return other.started === '' || other.started === started
 }
 
-/** Field 22 of /proc/<pid>/stat, the start time (proc(5)); counted behind the name in brackets. */
-function startOf(pid: number): string {
+/** Fields 3, 20 and 22 of /proc/<pid>/stat (proc(5)); counted behind the name in brackets. */
+function statOf(pid: number): { state: string; threads: string; started: string } {
   const stat = read(`/proc/${pid}/stat`)
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return { state: fields[0] ?? '', threads: fields[17] ?? '', started: fields[19] ?? '' }
 }
 
 function pidNamespace(): string {

@@ -59,6 +59,21 @@ describe('isAlive', () => {
     expect(isAlive(other, own)).toBe(false)
   })
 
+  test.runIf(linux)('of one that has ended, though its parent has not noticed yet', async () => {
+    // In a container whose first process waits for nobody, it stays like this for good.
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'])
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer]
+    const other = { ...own, pid: Number(line), started: '' }
+    try {
+      expect(isAlive(other, own)).toBe(true)
+      process.kill(other.pid, 'SIGKILL')
+      await expect.poll(() => isAlive(other, own)).toBe(false)
+      expect(() => process.kill(other.pid, 0)).not.toThrow()
+    } finally {
+      parent.kill('SIGKILL')
+    }
+  })
+
   test.runIf(linux)('of a process whose number another one has now', () => {
     expect(isAlive({ ...own, started: String(Number(own.started) - 1) }, own)).toBe(false)
     expect(isAlive({ ...own, started: String(Number(own.started) + 1) }, own)).toBe(false)
