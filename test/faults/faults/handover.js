@@ -10,6 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Books } from '../lib/handover-books.js'
 import { Evidence, twoWriters } from '../lib/handover-files.js'
 import { StoreProcess } from '../lib/handover-process.js'
+import { Traffic } from '../lib/handover-traffic.js'
 import { KEY } from '../lib/pictures.js'
 import { Random } from '../lib/random.js'
 import { Tally } from '../lib/tally.js'
@@ -24,47 +25,67 @@ const IN_A_FOLDER = 8
 const LAST_SECOND = 1000 + 600
 /** Longer than any take-over should take, ms. */
 const PATIENCE = 20_000
-const SIDS = 12
+/** How long after the owner the successor gets its signal, ms. */
+const THEN = [0, 0, 5, 20, 60, 200, 700]
 
+/**
+ * Which signal each gets, the owner first. `third`: another one waits; `starts`: a new one starts
+ * while the owner ends.
+ */
 const SCENARIOS = [
-  ...Array(5).fill('term owner'),
-  ...Array(6).fill('kill owner'),
-  ...Array(3).fill('kill owner, then successor'),
-  ...Array(2).fill('term both'),
-  ...Array(2).fill('two successors'),
-  'kill successor',
-  'term successor',
+  ...Array(4).fill({ owner: 'SIGTERM' }),
+  ...Array(5).fill({ owner: 'SIGKILL' }),
+  ...Array(2).fill({ owner: 'SIGTERM', starts: true }),
+  ...Array(2).fill({ owner: 'SIGKILL', starts: true }),
+  ...Array(3).fill({ owner: 'SIGKILL', successor: 'SIGKILL' }),
+  ...Array(2).fill({ owner: 'SIGTERM', successor: 'SIGKILL' }),
+  ...Array(2).fill({ owner: 'SIGTERM', successor: 'SIGTERM' }),
+  { owner: 'SIGKILL', successor: 'SIGTERM' },
+  { owner: 'SIGTERM', third: true },
+  { owner: 'SIGKILL', third: true },
+  { successor: 'SIGKILL' },
+  { successor: 'SIGTERM' },
 ]
 
 export async function run(count, seed) {
   const tally = new Tally(name)
   const random = new Random(seed)
+  const slowest = { ms: 0 }
   let done = 0
+  let files = 0
   for (let folder = 0; done < count; folder++) {
-    const chain = new Chain(tally, random, DURABILITIES[folder % DURABILITIES.length], folder)
+    const durability = DURABILITIES[folder % DURABILITIES.length]
+    const chain = new Chain(tally, random, durability, folder, slowest)
     const most = Math.min(IN_A_FOLDER, count - done)
     done += await chain.run(most)
+    files += chain.files
   }
-  tally.notes.push(`${done} hand-overs, the files of each read by lease and process`)
+  tally.notes.push(
+    `${done} hand-overs, ${files} files read for who wrote them; the slowest took ${slowest.ms} ms`,
+  )
   return tally
 }
 
 /** Processes on one folder, one after the other. */
 class Chain {
+  /** Files that tell who wrote them. */
+  files = 0
   #tally
   #random
   #options
   #folder
   #what
+  #slowest
   #books = new Books()
   #evidence
   #owner
   #successor
   #rounds = 0
 
-  constructor(tally, random, durability, number) {
+  constructor(tally, random, durability, number, slowest) {
     this.#tally = tally
     this.#random = random
+    this.#slowest = slowest
     this.#what = `folder ${number}, '${durability}'`
     this.#folder = mkdtempSync(join(tmpdir(), 'handover-'))
     this.#options = {
@@ -84,13 +105,14 @@ class Chain {
       this.#owner = await this.#start()
       while (done < most) {
         const scenario = this.#random.pick(SCENARIOS)
-        const what = `${this.#what}, ${++this.#rounds}: ${scenario}`
+        const what = `${this.#what}, ${++this.#rounds}: ${JSON.stringify(scenario)}`
         const before = this.#owner
         await this.#tally.try(what, () => this.#round(what, scenario))
         if (this.#owner !== before) done++
         // Nothing to go on with: what went wrong has been told.
         if (!this.#owner?.running) break
       }
+      await this.#tally.try(`${this.#what}, restart`, () => this.#restart())
       await this.#tally.try(`${this.#what}, files`, () => this.#checkFiles())
     } finally {
       for (const one of [this.#owner, this.#successor]) if (one?.running) await one.end('SIGKILL')
@@ -106,35 +128,28 @@ class Chain {
 
   async #round(what, scenario) {
     const random = this.#random
-    this.#successor ??= await this.#start()
-    const third = scenario === 'two successors' ? await this.#start() : undefined
-    const [owner, successor] = [this.#owner, this.#successor]
-    const traffic = new Traffic(this.#books, random, owner, third ? undefined : successor, {
+    const [owner, waits] = [this.#owner, !scenario.starts || this.#successor !== undefined]
+    if (waits) this.#successor ??= await this.#start()
+    const third = scenario.third ? await this.#start() : undefined
+    const inUse = scenario.third || scenario.starts ? undefined : this.#successor
+    const traffic = new Traffic(this.#books, random, owner, inUse, {
       round: this.#rounds,
       followed: () => this.#isFollowed(),
       missed: (sid) => this.#tally.fail('lost', `${what}: ${sid} was not there to be read`),
     })
     traffic.start()
     await wait(random.between(20, 400))
-    const signal = scenario.startsWith('kill') || random.chance(0.5) ? 'SIGKILL' : 'SIGTERM'
-    if (third) {
-      await owner.end(signal)
-      await this.#awaitOneOf([successor, third])
-    } else if (scenario.endsWith('owner')) {
-      owner.signal(scenario.startsWith('kill') ? 'SIGKILL' : 'SIGTERM')
-      await owner.ended()
-      await this.#awaitOneOf([successor])
-    } else if (scenario === 'kill owner, then successor') {
-      owner.signal('SIGKILL')
-      await wait(random.pick([0, 5, 20, 60, 200, 700]))
-      successor.signal('SIGKILL')
-    } else if (scenario === 'term both') {
-      owner.signal('SIGTERM')
-      await wait(random.pick([0, 0, 5, 50]))
-      successor.signal('SIGTERM')
-    } else successor.signal(scenario.startsWith('kill') ? 'SIGKILL' : 'SIGTERM')
+    const starting = waits ? undefined : this.#start()
+    if (starting) await wait(random.between(0, 600))
+    if (scenario.owner) owner.signal(scenario.owner)
+    if (scenario.owner && scenario.successor) await wait(random.pick(THEN))
+    if (scenario.successor) this.#successor.signal(scenario.successor)
+    if (starting) this.#successor = await starting
+    if (scenario.owner) await owner.ended()
+    const waiting = [this.#successor, third].filter((one) => one?.running)
+    if (!owner.running && waiting.length > 0) await this.#awaitOneOf(waiting)
     await traffic.stop()
-    for (const one of [owner, successor]) if (!one.running) await one.ended()
+    for (const one of [owner, this.#successor]) if (!one.running) await one.ended()
     await this.#goOn(what, third)
   }
 
@@ -150,6 +165,9 @@ class Chain {
     const owners = roles.filter((role) => role === 'owner').length
     if (!this.#tally.require(owners === 1, `${what}: ${owners} of ${left.length} own the file`))
       return
+    // Of whoever ended before its turn, by the time the books are closed.
+    const silenced = successor.endedBy === 'SIGTERM' && successor.ownerSince === 0
+    const changed = this.#books.changedBy(successor)
     await this.#books.check(this.#tally, what, now, (operation) =>
       this.#holds(operation, owner, successor, now),
     )
@@ -157,7 +175,7 @@ class Chain {
     for (const one of left) {
       this.#tally.require(one.errors.length === 0, `${what}: told ${one.errors}`)
     }
-    if (successor.endedBy === 'SIGTERM' && successor.ownerSince === 0 && !third) {
+    if (silenced && changed) {
       const told = successor.errors.includes('ERR_OWNED')
       this.#tally.require(told, `${what}: closed unsaved changes without a word`)
     }
@@ -169,10 +187,13 @@ class Chain {
     // Changes of one that waits are in its memory until it is its turn; nobody else knows of them.
     if (by === successor && now === owner) return undefined
     if (by === successor) {
-      const { ownerSince, killedAt, errors } = by
+      const { ownerSince, killedAt, merged, errors } = by
       const closed = !this.#killed(by) && ownerSince > 0 && errors.length === 0
       if (closed) return answered < Infinity
-      if (ownerSince === 0 || answered < ownerSince) return false
+      if (ownerSince === 0) return false
+      // What it did while it waited is in the generation it began with.
+      if (answered < ownerSince && merged) return true
+      if (answered < ownerSince) return false
       return this.#lasts(by, followed, answered, killedAt)
     }
     if (!this.#killed(by)) return answered < Infinity
@@ -212,11 +233,15 @@ class Chain {
   }
 
   async #awaitOneOf(waiting) {
-    const until = performance.now() + PATIENCE
+    const began = performance.now()
     for (;;) {
       const roles = await Promise.all(waiting.map((one) => one.role()))
-      if (roles.includes('owner')) return
-      if (performance.now() > until) throw new Error(`nobody took over: ${roles}`)
+      const ms = Math.round(performance.now() - began)
+      if (roles.includes('owner')) {
+        this.#slowest.ms = Math.max(this.#slowest.ms, ms)
+        return
+      }
+      if (ms > PATIENCE) throw new Error(`nobody took over: ${roles}`)
       await wait(10)
     }
   }
@@ -228,87 +253,21 @@ class Chain {
     this.#tally.require(one === two, `${what}: the one that waits serves something else`)
   }
 
+  /** What was served is what is on disk after a clean stop. */
+  async #restart() {
+    if (!this.#owner?.running) return
+    if (this.#successor?.running) await this.#successor.end('SIGKILL')
+    await this.#owner.end('SIGTERM')
+    this.#owner = await this.#start()
+    await this.#books.check(this.#tally, `${this.#what}, restart`, this.#owner, () => true)
+  }
+
   async #checkFiles() {
     this.#evidence.stop()
     const files = await this.#evidence.files()
+    this.files = files.length
     const terms = new Set(files.map(({ term }) => term))
     this.#tally.require(terms.size > 1, `${this.#what}: the files tell of ${terms.size} writer`)
     for (const problem of twoWriters(files)) this.#tally.fail('wrong', `${this.#what}: ${problem}`)
-  }
-}
-
-/** Visitors of both processes, each with one request at a time. */
-class Traffic {
-  #books
-  #random
-  #owner
-  #successor
-  #round
-  #followed
-  #missed
-  #going = true
-  #running = []
-
-  constructor(books, random, owner, successor, { round, followed, missed }) {
-    this.#books = books
-    this.#random = random
-    this.#owner = owner
-    this.#successor = successor
-    this.#round = round
-    this.#followed = followed
-    this.#missed = missed
-  }
-
-  start() {
-    for (let i = 0; i < SIDS; i++) this.#running.push(this.#stay(this.#owner, `o${i}`))
-    if (!this.#successor) return
-    for (let i = 0; i < SIDS; i++) this.#running.push(this.#stay(this.#successor, `s${i}`))
-    for (let i = 0; i < SIDS; i++) this.#running.push(this.#move(`m${i}`))
-    for (let i = 0; i < SIDS / 2; i++) this.#running.push(this.#leave(`r${this.#round}-${i}`))
-  }
-
-  async stop() {
-    this.#going = false
-    await Promise.all(this.#running)
-  }
-
-  /** Uses one session in one process, until that ends. */
-  async #stay(process, sid) {
-    while (this.#going && process.running) await this.#use(process, sid)
-  }
-
-  /** Uses a session in the owner, then in the successor, as its visitor is moved over. */
-  async #move(sid) {
-    const steps = this.#random.between(1, 12)
-    for (let step = 0; step < steps && this.#going && this.#owner.running; step++) {
-      await this.#use(this.#owner, sid)
-    }
-    if (!this.#going || !this.#owner.running) return
-    const followed = this.#followed()
-    await this.#books.change(this.#owner, sid, false, { followed })
-    const expected = this.#books.last(sid)
-    const read = this.#successor.call('get', sid).catch(() => undefined)
-    const session = await read
-    // Written before it was answered, looked for before it is read.
-    const durable = followed && this.#owner.running && this.#successor.running
-    if (durable && session?.version !== expected) this.#missed(sid)
-    while (this.#going && this.#successor.running) await this.#use(this.#successor, sid)
-  }
-
-  /** Logs out in the successor, while the owner still has requests with the session. */
-  async #leave(sid) {
-    await this.#books.change(this.#owner, sid, false, { followed: this.#followed() })
-    if (!this.#successor.running) return
-    await this.#books.change(this.#successor, sid, true, { overrules: true })
-    for (let i = 0; i < 3 && this.#owner.running; i++) {
-      await wait(this.#random.below(20))
-      await this.#books.change(this.#owner, sid, false, { followed: this.#followed() })
-    }
-  }
-
-  async #use(process, sid) {
-    const followed = process === this.#owner && this.#followed()
-    await this.#books.change(process, sid, this.#random.chance(0.2), { followed })
-    if (this.#random.chance(0.5)) await wait(this.#random.below(30))
   }
 }

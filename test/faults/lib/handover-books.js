@@ -32,6 +32,12 @@ export class Books {
     return this.#operations.get(sid)?.at(-1)?.version ?? this.#base.get(sid) ?? -1
   }
 
+  /** Whether a process has answered a change since the last check. */
+  changedBy(one) {
+    const all = [...this.#operations.values()].flat()
+    return all.some(({ by, answered }) => by === one && answered < Infinity)
+  }
+
   /** Asks for a change; resolves when it has been answered, or never will be. */
   async change(by, sid, destroy, { followed = false, overrules = false } = {}) {
     const version = destroy ? -1 : ++this.#versions

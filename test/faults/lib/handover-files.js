@@ -4,7 +4,8 @@
  *
  * Each file names in its header the lease and the process it was written under, and the highest
  * stamp its writer knew of when it began. A writer that took over has read all that the one before
- * wrote: a record of an older lease with a higher stamp than that was written by a second writer.
+ * wrote: a record of an older lease with a higher stamp than that was written by a second writer,
+ * and so was what makes a file of an older lease grow after one of a newer lease has appeared.
  */
 import { linkSync, mkdirSync, readdirSync, statSync, watch } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -22,7 +23,8 @@ export class Evidence {
   #path
   #archive
   #keys
-  #inodes = new Set()
+  /** For each inode, how long each file that was there before it was then. */
+  #inodes = new Map()
   #watcher
   #timer
 
@@ -41,14 +43,23 @@ export class Evidence {
     clearInterval(this.#timer)
   }
 
-  /** @returns what each file says of itself, and the highest stamp of a change in it */
+  /** @returns what each file says of itself, the highest stamp of a change in it, and its sizes */
   async files() {
     const found = []
     for (const name of readdirSync(this.#archive)) {
-      const file = await this.#read(join(this.#archive, name))
-      if (file) found.push({ ...file, name: name.slice(name.indexOf('-') + 1) })
+      const path = join(this.#archive, name)
+      const file = await this.#read(path)
+      const { ino, size } = statSync(path)
+      const before = this.#inodes.get(ino)
+      if (file) found.push({ ...file, name: name.slice(name.indexOf('-') + 1), ino, size, before })
     }
     return found
+  }
+
+  /** How long each file is now, by inode; none of them is ever removed from the archive. */
+  #sizes() {
+    const stats = readdirSync(this.#archive).map((name) => statSync(join(this.#archive, name)))
+    return new Map(stats.map(({ ino, size }) => [ino, size]))
   }
 
   #sweep() {
@@ -61,7 +72,7 @@ export class Evidence {
         const { ino } = statSync(path)
         if (this.#inodes.has(ino)) continue
         linkSync(path, join(this.#archive, `${ino}-${one}`))
-        this.#inodes.add(ino)
+        this.#inodes.set(ino, this.#sizes())
       } catch (error) {
         // Gone before it could be kept: one that stood for so short a time is in what came after.
         if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error
@@ -121,6 +132,10 @@ export function twoWriters(files) {
     const wrote = Math.max(...byTerm.get(terms[i - 1]).map(({ highest }) => highest))
     if (wrote > knew)
       problems.push(`under lease ${terms[i - 1]} something was written after the next`)
+  }
+  for (const older of files) {
+    const grew = ({ term, before }) => term > older.term && before?.get(older.ino) < older.size
+    if (files.some(grew)) problems.push(`${older.name} of lease ${older.term} grew under the next`)
   }
   for (const kind of ['snapshot', 'journal']) {
     const seen = new Map()

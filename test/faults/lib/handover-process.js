@@ -15,6 +15,8 @@ export class StoreProcess {
   ownerSince = 0
   /** When each snapshot it told of was finished. @type {number[]} */
   snapshots = []
+  /** Whether it has finished a snapshot since it took over from another. */
+  merged = false
   killedAt = Infinity
   /** The first signal it was sent. @type {string | undefined} */
   endedBy = undefined
@@ -97,7 +99,10 @@ export class StoreProcess {
   #hear({ id, value, error, event, payload }) {
     if (event === 'error') this.errors.push(payload.code)
     if (event === 'owner') this.ownerSince ||= Date.now()
-    if (event === 'snapshot') this.snapshots.push(Date.now())
+    if (event === 'snapshot') {
+      this.snapshots.push(Date.now())
+      this.merged ||= this.ownerSince > 0
+    }
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
     if (error) waiting?.reject(Object.assign(new Error(error.message), { code: error.code }))
