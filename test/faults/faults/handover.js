@@ -77,6 +77,9 @@ class Chain {
   #what
   #slowest
   #books = new Books()
+  #visitors = new Map()
+  /** When what was looked at last is on disk, so that no kill after that may take it. */
+  #settled = Promise.resolve()
   #evidence
   #owner
   #successor
@@ -131,9 +134,11 @@ class Chain {
     const [owner, waits] = [this.#owner, !scenario.starts || this.#successor !== undefined]
     if (waits) this.#successor ??= await this.#start()
     const third = scenario.third ? await this.#start() : undefined
+    await this.#settled
     const inUse = scenario.third || scenario.starts ? undefined : this.#successor
     const traffic = new Traffic(this.#books, random, owner, inUse, {
       round: this.#rounds,
+      visitors: this.#visitors,
       followed: () => this.#isFollowed(),
       missed: (sid) => this.#tally.fail('lost', `${what}: ${sid} was not there to be read`),
     })
@@ -171,6 +176,9 @@ class Chain {
     await this.#books.check(this.#tally, what, now, (operation) =>
       this.#holds(operation, owner, successor, now),
     )
+    // Goes on while the next successor starts.
+    this.#settled = now.call('flush')
+    this.#settled.catch(() => {})
     if (third) await this.#alike(what, now, this.#successor)
     for (const one of left) {
       this.#tally.require(one.errors.length === 0, `${what}: told ${one.errors}`)
@@ -182,7 +190,7 @@ class Chain {
   }
 
   /** Whether an operation must be seen by the process that owns the file now. */
-  #holds({ by, followed, answered }, owner, successor, now) {
+  #holds({ by, followed, asOwner, answered }, owner, successor, now) {
     if (by === now) return answered < Infinity
     // Changes of one that waits are in its memory until it is its turn; nobody else knows of them.
     if (by === successor && now === owner) return undefined
@@ -191,9 +199,8 @@ class Chain {
       const closed = !this.#killed(by) && ownerSince > 0 && errors.length === 0
       if (closed) return answered < Infinity
       if (ownerSince === 0) return false
-      // What it did while it waited is in the generation it began with.
-      if (answered < ownerSince && merged) return true
-      if (answered < ownerSince) return false
+      // What it answered while it waited is in the generation it began with.
+      if (!asOwner) return merged && answered < ownerSince
       return this.#lasts(by, followed, answered, killedAt)
     }
     if (!this.#killed(by)) return answered < Infinity

@@ -12,6 +12,7 @@ const LIFE = 3_600_000
  * @property {number} version -1: destroyed
  * @property {boolean} followed whether the process was known to write before it answers
  * @property {number} answered Infinity: not, so it may have been done or not
+ * @property {boolean} asOwner whether the process had told that it owns the files when it was asked
  * @property {boolean} overrules a destruction that holds against whatever else is done meanwhile
  */
 
@@ -41,7 +42,8 @@ export class Books {
   /** Asks for a change; resolves when it has been answered, or never will be. */
   async change(by, sid, destroy, { followed = false, overrules = false } = {}) {
     const version = destroy ? -1 : ++this.#versions
-    const operation = { by, version, followed, overrules, answered: Infinity }
+    const asOwner = by.ownerSince > 0
+    const operation = { by, version, followed, overrules, asOwner, answered: Infinity }
     const before = this.#operations.get(sid) ?? []
     this.#operations.set(sid, [...before, operation])
     try {

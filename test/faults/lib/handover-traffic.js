@@ -1,7 +1,8 @@
 /**
  * Visitors of an owner and its successor, each with one request at a time: who stays with a process,
  * who is moved from one to the other as a balancer does, who logs out in one while the other still
- * has requests of theirs. What they asked and were answered goes into the books.
+ * has requests of theirs. Who has logged out logs in with a new id, as web frameworks see to it.
+ * What they asked and were answered goes into the books.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -14,17 +15,20 @@ export class Traffic {
   #owner
   #successor
   #round
+  #visitors
   #followed
   #missed
   #going = true
   #running = []
 
-  constructor(books, random, owner, successor, { round, followed, missed }) {
+  /** @param {{ visitors: Map<string, number> }} context how often each visitor has logged out */
+  constructor(books, random, owner, successor, { round, visitors, followed, missed }) {
     this.#books = books
     this.#random = random
     this.#owner = owner
     this.#successor = successor
     this.#round = round
+    this.#visitors = visitors
     this.#followed = followed
     this.#missed = missed
   }
@@ -42,19 +46,20 @@ export class Traffic {
     await Promise.all(this.#running)
   }
 
-  /** Uses one session in one process, until that ends. */
-  async #stay(process, sid) {
-    while (this.#going && process.running) await this.#use(process, sid)
+  /** Visits one process, until that ends. */
+  async #stay(process, visitor) {
+    while (this.#going && process.running) await this.#use(process, visitor)
   }
 
-  /** Uses a session in the owner, then in the successor, as its visitor is moved over. */
-  async #move(sid) {
+  /** Visits the owner, then the successor. */
+  async #move(visitor) {
     const steps = this.#random.between(1, 12)
     for (let step = 0; step < steps && this.#going && this.#owner.running; step++) {
-      await this.#use(this.#owner, sid)
+      await this.#use(this.#owner, visitor)
     }
     if (!this.#going || !this.#owner.running) return
     const followed = this.#followed()
+    const sid = this.#sid(visitor)
     await this.#books.change(this.#owner, sid, false, { followed })
     const expected = this.#books.last(sid)
     const read = this.#successor.call('get', sid).catch(() => undefined)
@@ -62,7 +67,7 @@ export class Traffic {
     // Written before it was answered, looked for before it is read.
     const durable = followed && this.#owner.running && this.#successor.running
     if (durable && session?.version !== expected) this.#missed(sid)
-    while (this.#going && this.#successor.running) await this.#use(this.#successor, sid)
+    while (this.#going && this.#successor.running) await this.#use(this.#successor, visitor)
   }
 
   /** Logs out in the successor, while the owner still has requests with the session. */
@@ -76,9 +81,15 @@ export class Traffic {
     }
   }
 
-  async #use(process, sid) {
+  async #use(process, visitor) {
     const followed = process === this.#owner && this.#followed()
-    await this.#books.change(process, sid, this.#random.chance(0.2), { followed })
+    const leaves = this.#random.chance(0.2)
+    await this.#books.change(process, this.#sid(visitor), leaves, { followed })
+    if (leaves) this.#visitors.set(visitor, (this.#visitors.get(visitor) ?? 0) + 1)
     if (this.#random.chance(0.5)) await wait(this.#random.below(30))
+  }
+
+  #sid(visitor) {
+    return `${visitor}.${this.#visitors.get(visitor) ?? 0}`
   }
 }
