@@ -15,5 +15,5 @@ export type {
 } from './core/options.js'
 export type { SnapshotReport, SnapshotStats } from './core/persistence.js'
 export type { MergeReport } from './core/follow.js'
-export type { Ownership, Role } from './core/tenure.js'
+export type { Ownership, Role } from './core/ownership.js'
 export type { FileReport, RestoreReport } from './core/recover.js'

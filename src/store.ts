@@ -20,7 +20,7 @@ import {
 import type { SnapshotReport, SnapshotStats } from './core/persistence.js'
 import type { MergeReport } from './core/follow.js'
 import type { RestoreReport } from './core/recover.js'
-import type { Ownership } from './core/tenure.js'
+import type { Ownership } from './core/ownership.js'
 
 /** How an operation answers a callback. */
 export type Callback<T = void> = (error: unknown, value?: T) => void

@@ -17,11 +17,12 @@ import type { DisposeReason, ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
 import type { MergeReport } from './follow.js'
 import { nodeNotes, type Notes } from './notes.js'
+import type { Ownership } from './ownership.js'
 import type { Persistence, SnapshotReport } from './persistence.js'
 import type { RestoreReport } from './recover.js'
 import { emptyRecord } from './snapshot.js'
 import { Table } from './table.js'
-import { type Ownership, Tenure } from './tenure.js'
+import { Tenure } from './tenure.js'
 import { type Removal, Tombstones } from './tombstones.js'
 
 /** A session as `get` returns it. */

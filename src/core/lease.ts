@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from './clock.js'
+import { DATE_EVERY, Dates } from './dating.js'
 import { StoreError } from './errors.js'
 import type { Note, Notes } from './notes.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
@@ -44,12 +45,8 @@ interface LeaseText extends ProcessIdentity {
   successors: string[]
 }
 
-/** How often an owner dates its lease, in ms. */
-const DATE_EVERY = 2000
 /** For how long nobody can have taken a lease that has just been seen to be ours, in ms. */
 const FRESH = 4000
-/** An owner out of sight that has not dated its lease for this long is taken for gone, in ms. */
-const GONE_AFTER = 10_000
 /** Bytes of a note; longer ones are as long as they are. */
 const NOTE_LENGTH = 2047
 /** How long a note that makes no sense is given to make some, in ms. */
@@ -66,8 +63,8 @@ export class LeaseHolder implements Lease {
   #checked = 0
   #stopDating: (() => void) | undefined
   #text: LeaseText | undefined
-  /** The lease of an owner out of sight, and when it was last seen to be dated. */
-  #watched: { token: string; dated: string; seen: number } | undefined
+  /** Of owners out of sight, by token. */
+  readonly #dates = new Dates()
 
   constructor(notes: Notes, path: string, clock: Clock) {
     this.#notes = notes
@@ -218,7 +215,7 @@ export class LeaseHolder implements Lease {
     if (alive === false) return undefined
     // Without start times a pid may be another process by now.
     if (alive === true && text.started !== '') return text
-    return this.#seemsGone(text, note) ? undefined : text
+    return this.#dates.stopped(text.token, note.dated) ? undefined : text
   }
 
   /** A note that is being rewritten makes no sense for a moment. */
@@ -227,14 +224,6 @@ export class LeaseHolder implements Lease {
     if (!note || parse(note)) return note
     await sleep(REWRITTEN)
     return this.#notes.read(path)
-  }
-
-  #seemsGone({ token }: LeaseText, { dated }: Note): boolean {
-    const now = performance.now()
-    if (this.#watched?.token !== token || this.#watched.dated !== dated) {
-      this.#watched = { token, dated, seen: now }
-    }
-    return now - this.#watched.seen >= GONE_AFTER
   }
 
   async #terms(): Promise<number[]> {

@@ -7,22 +7,19 @@
 import { randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from './clock.js'
+import { DATE_EVERY, Dates } from './dating.js'
 import type { Note, Notes } from './notes.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
 /** What a successor calls its note, behind the path. */
 export const SUCCESSOR = '.successor-'
 
-const DATE_EVERY = 2000
-/** A successor out of sight whose note has not been dated for this long is taken for gone, in ms. */
-const GONE_AFTER = 10_000
-
 export class Successors {
   readonly #notes: Notes
   readonly #path: string
   readonly #clock: Clock
   readonly #own = ownIdentity()
-  #dates = new Map<string, { dated: string; seen: number }>()
+  readonly #dates = new Dates()
 
   constructor(notes: Notes, path: string, clock: Clock) {
     this.#notes = notes
@@ -63,11 +60,7 @@ export class Successors {
 
   #lives(name: string, { text, dated }: Note): boolean {
     const alive = isAlive(parse(text) ?? this.#own, this.#own)
-    if (alive !== 'unknown') return alive
-    const now = performance.now()
-    const before = this.#dates.get(name)
-    if (before?.dated !== dated) this.#dates.set(name, { dated, seen: now })
-    return before?.dated !== dated || now - before.seen < GONE_AFTER
+    return alive === 'unknown' ? !this.#dates.stopped(name, dated) : alive
   }
 }
 

@@ -1,51 +1,30 @@
 /**
  * From the first look at the files to the last: who owns them, and what follows from that.
  *
- * Whoever gets the lease restores and writes. Whoever doesn't restores too, follows what the owner
- * writes and keeps its own changes in memory until the lease is free; then it reads the last of
- * what the owner wrote and writes one merged generation. An owner that finds its lease taken writes
- * no more. What becomes of sessions in memory is the engine's to say.
+ * Whoever gets the lease restores and writes (owning.ts). Whoever doesn't restores too, and waits
+ * for its turn (waiting.ts). Here it is decided which of the two a process is, when it becomes the
+ * other, and how either ends. What becomes of sessions in memory is the engine's to say.
  */
 import cluster from 'node:cluster'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { CookieShapes } from './cookie.js'
 import { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
+import type { CookieShapes } from './cookie.js'
 import { StoreError } from './errors.js'
 import type { Files } from './file.js'
-import { Follower, type MergeReport } from './follow.js'
+import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
-import { Intake } from './intake.js'
-import { corruptPath, isLeftover } from './inventory.js'
+import { isLeftover } from './inventory.js'
 import { LeaseHolder, type Owner } from './lease.js'
-import type { MergeTarget } from './merge.js'
+import type { MergeTarget, OwnChanges } from './merge.js'
 import type { Notes } from './notes.js'
 import type { ResolvedOptions } from './options.js'
-import { Persistence, type SnapshotReport } from './persistence.js'
-import {
-  recover,
-  type RecoverContext,
-  type Recovery,
-  type RestoreReport,
-  survey,
-} from './recover.js'
-import { SUCCESSOR, Successors } from './successors.js'
-import { watch } from './watch.js'
-
-/** `owner` writes; `successor` follows the owner; `none`: memory only, or not open. */
-export type Role = 'owner' | 'successor' | 'none'
-
-/** Who owns the files, as `stats()` and events tell it. */
-export interface Ownership {
-  role: Role
-  /** The process that owns the files; 0: nobody known. */
-  ownerPid: number
-  /** Since when, if anybody does. */
-  since: Date | undefined
-  /** Whether a successor has waited for longer than `takeoverTimeout`. */
-  waited: boolean
-}
+import { Owning } from './owning.js'
+import { type Ownership, ownedError, unwrittenError, warnOfCluster } from './ownership.js'
+import type { Persistence, SnapshotReport } from './persistence.js'
+import { recover, type RecoverContext, type Recovery, type RestoreReport } from './recover.js'
+import { Successors } from './successors.js'
+import { Waiting } from './waiting.js'
 
 /** What a tenure is made of. */
 export interface TenureContext {
@@ -68,27 +47,16 @@ export interface TenureContext {
   removing: (slot: number) => void
 }
 
-/** How often a successor looks whether the owner still lives, in ms. */
-const LOOK_EVERY = 1000
-/** How long a successor gives the owner to notice it before it starts serving, in ms. */
-const NOTICE = 1500
-const NOTICE_EVERY = 25
-
 export class Tenure {
   readonly #context: TenureContext
   readonly #keys: KeyRing
   readonly #lease: LeaseHolder
   readonly #successors: Successors
-  #persistence: Persistence | undefined
-  #follower: Follower | undefined
-  #owner: Owner | undefined
-  #lost: StoreError | undefined
-  #followed = false
-  #catching: Promise<void> | undefined
-  #waited = false
-  #closing = false
+  #owning: Owning | undefined
+  #waiting: Waiting | undefined
+  /** Who owned the files when this process came. */
+  #found: Owner | undefined
   #closed = false
-  #stops: (() => unknown)[] = []
 
   constructor(context: TenureContext) {
     this.#context = context
@@ -99,74 +67,69 @@ export class Tenure {
 
   /** Where changes are noted; `undefined` while another process owns the files. */
   get persistence(): Persistence | undefined {
-    return this.#persistence
+    return this.#owning?.persistence
   }
 
   /** What to note of changes made while another process owns the files. */
-  get own(): Follower['own'] | undefined {
-    return this.#follower?.own
+  get own(): OwnChanges | undefined {
+    return this.#waiting?.own
   }
 
   /** Whether each change is on disk before it is answered. */
   get prompt(): boolean {
     const { durability } = this.#context.options
-    return durability === 'always' || (this.#followed && durability === 'everysec')
+    return durability === 'always' || (this.#owning?.followed === true && durability === 'everysec')
   }
 
   /** Whether memory holds anything that the files don't. */
   get unsaved(): boolean {
-    const own = this.#follower?.own
-    return own ? own.sets.size + own.removals.size > 0 : (this.#persistence?.unsaved ?? false)
+    const { own } = this
+    return own ? own.sets.size + own.removals.size > 0 : (this.persistence?.unsaved ?? false)
   }
 
   /** What an answer has to wait for; rejects where nothing can be written and nobody else does. */
   acknowledged(): Promise<void> | undefined {
-    if (this.#persistence) return this.prompt ? this.#persistence.durable() : undefined
-    if (this.#context.options.durability !== 'always' || this.#owner?.pid !== 0) return undefined
+    if (this.persistence) return this.prompt ? this.persistence.durable() : undefined
+    const unowned = this.#waiting?.owner?.pid === 0
+    if (this.#context.options.durability !== 'always' || !unowned) return undefined
     return this.writer().then((persistence) => persistence.durable())
   }
 
   /** Where to write, if need be by taking the lease now. Rejects where another process has it. */
   async writer(): Promise<Persistence> {
-    if (!this.#persistence) await this.#look()
-    if (this.#persistence) return this.#persistence
+    if (!this.persistence) await this.#waiting?.look()
+    if (this.persistence) return this.persistence
     throw this.#unwritten()
   }
 
-  /** The error with which this process stopped writing for good, if it did. */
-  get lost(): StoreError | undefined {
-    return this.#lost
-  }
-
   get ownership(): Ownership {
-    if (this.#persistence && !this.#lost && !this.#closed) {
+    if (this.#owning && !this.#owning.lost && !this.#closed) {
       const since = new Date(this.#lease.since)
       return { role: 'owner', ownerPid: process.pid, since, waited: false }
     }
-    const owner = this.#closed ? undefined : this.#owner
+    const owner = this.#closed ? undefined : this.#waiting ? this.#waiting.owner : this.#found
     return {
-      role: this.#follower && !this.#closed ? 'successor' : 'none',
+      role: this.#waiting && !this.#closed ? 'successor' : 'none',
       ownerPid: owner?.pid ?? 0,
       since: owner && new Date(owner.since),
-      waited: this.#waited,
+      waited: this.#waiting?.waited ?? false,
     }
   }
 
   /** Reads the files. @throws StoreError where they can't be read, or `ERR_OWNED` */
   async open(): Promise<RestoreReport> {
     const started = performance.now()
-    const { options, stamps, target } = this.#context
+    const { path, options, stamps, target } = this.#context
     target.codec.frozen = true
     await this.#makeFolder()
-    this.#owner = await this.#acquire()
-    if (this.#owner && this.#owner.pid > 0 && options.onOwned === 'throw')
-      throw this.#owned(this.#owner)
+    const owner = (this.#found = await this.#acquire())
+    if (owner && owner.pid > 0 && options.onOwned === 'throw') throw ownedError(path, owner)
     if (cluster.isWorker) warnOfCluster()
     try {
-      const recovery = await recover(this.#recoverContext(this.#owner !== undefined))
+      const recovery = await recover(this.#recoverContext(owner !== undefined))
       await this.#keys.prepare(recovery.salt)
       stamps.observe(recovery.stamp)
-      if (this.#owner) await this.#follow(recovery)
+      if (owner) await this.#wait(recovery, owner)
       else {
         await this.#cleanUp()
         this.#own(recovery)
@@ -175,6 +138,49 @@ export class Tenure {
     } catch (error) {
       this.#lease.release()
       throw error
+    }
+  }
+
+  /** What a read has to wait for, so that it sees what the owner has written by now. */
+  catchUp(): Promise<void> | undefined {
+    return this.#waiting?.catchUp()
+  }
+
+  /** Flushes, gives the lease up and stops looking. Rejects where the flush failed. */
+  async close(): Promise<void> {
+    await this.#waiting?.close()
+    await this.#owning?.stop()
+    const unwritten = this.#waiting && this.unsaved ? this.#unwritten() : undefined
+    // Another process goes on with what it has; with nobody there, what was asked for has failed.
+    if (unwritten?.code === 'ERR_OWNED') this.#context.onError(unwritten)
+    try {
+      const { lost, persistence } = this.#owning ?? {}
+      await (lost ? persistence?.release() : persistence?.close())
+      if (unwritten?.code === 'ERR_WRITE') throw unwritten
+    } finally {
+      this.#closed = true
+      this.#lease.release()
+    }
+  }
+
+  /**
+   * Writes what is unsaved while the process exits, and gives the lease up.
+   *
+   * @param lives the process may go on all the same, and keeps the lease
+   */
+  flushSync(lives: boolean): void {
+    if (this.#closed) return
+    const writing = this.#owning?.lost ? undefined : this.persistence
+    if (lives) {
+      writing?.flushSync()
+      return
+    }
+    this.#closed = true
+    try {
+      if (this.#waiting && this.unsaved) throw this.#unwritten()
+      writing?.flushSync()
+    } finally {
+      this.#lease.release()
     }
   }
 
@@ -206,54 +212,6 @@ export class Tenure {
     }
   }
 
-  /** What a read has to wait for, so that it sees what the owner has written by now. */
-  catchUp(): Promise<void> | undefined {
-    if (!this.#follower) return undefined
-    // A look under way may have read before the owner wrote.
-    const look = () => (this.#follower?.stale ? this.#look() : undefined)
-    return this.#catching ? this.#catching.then(look) : look()
-  }
-
-  /** Flushes, gives the lease up and stops looking. Rejects where the flush failed. */
-  async close(): Promise<void> {
-    // The owner may be gone by now, and what was changed here can be written after all.
-    if (this.#follower) await this.#look()
-    this.#closing = true
-    await this.#catching
-    await this.#stop()
-    const unwritten = this.#follower && this.unsaved ? this.#unwritten() : undefined
-    // Another process goes on with what it has; with nobody there, what was asked for has failed.
-    if (unwritten?.code === 'ERR_OWNED') this.#context.onError(unwritten)
-    try {
-      await (this.#lost ? this.#persistence?.release() : this.#persistence?.close())
-      if (unwritten?.code === 'ERR_WRITE') throw unwritten
-    } finally {
-      this.#closed = true
-      this.#lease.release()
-    }
-  }
-
-  /**
-   * Writes what is unsaved while the process exits, and gives the lease up.
-   *
-   * @param lives the process may go on all the same, and keeps the lease
-   */
-  flushSync(lives: boolean): void {
-    if (this.#closed) return
-    if (lives) {
-      if (!this.#lost) this.#persistence?.flushSync()
-      return
-    }
-    this.#closed = true
-    const unwritten = this.#follower && this.unsaved ? this.#unwritten() : undefined
-    try {
-      if (unwritten) throw unwritten
-      if (!this.#lost) this.#persistence?.flushSync()
-    } finally {
-      this.#lease.release()
-    }
-  }
-
   /** Removes what a process that was killed while writing left behind. */
   async #cleanUp(): Promise<void> {
     const { files, path } = this.#context
@@ -264,179 +222,47 @@ export class Tenure {
   }
 
   /** The lease is ours. */
-  #own(recovery: Recovery): Persistence {
-    const { options, target, path } = this.#context
-    target.codec.frozen = false
-    const persistence = new Persistence(
-      {
-        ...this.#context,
-        ...options,
-        keys: this.#keys,
-        encoding: this.#encoding,
-        journaling: options.durability !== 'snapshot',
-        lease: this.#lease,
-        onForeign: () => intake.take(),
-        onLost: (error) => this.#lose(error),
-      },
-      recovery,
-    )
-    const intakeContext = { ...this.#context, keys: this.#keys, encoding: this.#encoding }
-    const intake: Intake = new Intake(intakeContext, persistence)
-    this.#persistence = persistence
-    this.#owner = undefined
-    this.#lease.keep(
-      (error) => persistence.abandon(error),
-      () => {
-        persistence.lookAfter()
-        // Notice may have come too early, or not at all.
-        if (options.watch && !persistence.generations.undisturbed) intake.notice()
-        void this.#greet()
-      },
-    )
-    if (!options.watch) return persistence
-    const stopWatching = watch(path, ownerCares, (suffix) => {
-      if (suffix === '') intake.notice()
-      else void this.#greet()
-    })
-    this.#stops.push(() => intake.stop(), stopWatching)
-    void this.#greet()
-    return persistence
-  }
-
-  /** While a successor is there, each change is on disk before it is answered. */
-  async #greet(): Promise<void> {
-    const present = await this.#successors.present().catch(() => [])
-    this.#followed = present.length > 0
-    this.#lease.announce(present)
-  }
-
-  #lose(error: StoreError): void {
-    this.#lost = error
-    void this.#stop()
-    this.#context.onError(error)
+  #own(recovery: Recovery): Owning {
+    this.#context.target.codec.frozen = false
+    const tools = { keys: this.#keys, lease: this.#lease, successors: this.#successors }
+    const encoding = this.#encoding
+    this.#found = undefined
+    this.#owning = new Owning({ ...this.#context, ...tools, encoding }, recovery)
+    return this.#owning
   }
 
   /** Another process owns the files. */
-  async #follow(recovery: Recovery): Promise<void> {
-    const { options, clock, path, onFollow } = this.#context
-    this.#follower = new Follower({ ...this.#context, keys: this.#keys }, recovery)
-    const announced = await this.#successors.announce()
-    const stopLooking = clock.every(LOOK_EVERY, () => void this.#look())
-    const stopWarning = clock.after(options.takeoverTimeout, () => this.#warn())
-    this.#stops.push(stopLooking, stopWarning, announced.withdraw)
-    if (options.watch) this.#stops.push(watch(path, successorCares, () => void this.#look()))
-    await this.#awaitNotice(announced.name)
-    onFollow(this.ownership)
+  #wait(recovery: Recovery, owner: Owner): Promise<void> {
+    const context = this.#context
+    const tools = { keys: this.#keys, lease: this.#lease, successors: this.#successors }
+    this.#waiting = new Waiting(
+      {
+        ...context,
+        ...tools,
+        recoverContext: () => this.#recoverContext(true),
+        onWaiting: () => context.onFollow(this.ownership),
+        onTurn: (...turn) => this.#takeOver(...turn),
+      },
+      recovery,
+      owner,
+    )
+    return this.#waiting.begin()
   }
 
-  /** Waits a moment for the owner to know of us; without that, what it writes comes within a second. */
-  async #awaitNotice(name: string): Promise<void> {
-    const until = performance.now() + NOTICE
-    while (this.#owner && performance.now() < until) {
-      if (this.#owner.pid === 0 || this.#owner.successors.includes(name)) return
-      // Somebody waits for this, so it keeps the process alive.
-      await sleep(NOTICE_EVERY)
-      await this.#look()
-    }
-  }
-
-  /** Applies what is new, and takes the lease if it is free. Calls during one share it. */
-  #look(): Promise<void> {
-    this.#catching ??= this.#lookOnce()
-      .catch((cause: unknown) => this.#context.onError(this.#wrap(cause)))
-      .finally(() => (this.#catching = undefined))
-    return this.#catching
-  }
-
-  async #lookOnce(): Promise<void> {
-    const follower = this.#follower
-    if (!follower || this.#closing) return
-    this.#tellMerge(await follower.scan())
-    this.#owner = await this.#lease.acquire()
-    if (this.#owner) return
-    // What the owner wrote last, before it let go.
-    this.#tellMerge(await follower.scan())
-    const recovery = await this.#surveyOrSetAside()
-    await this.#keys.prepare(recovery.salt)
-    await this.#stop()
-    this.#follower = undefined
-    const persistence = this.#own(recovery)
-    this.#noteOwn(persistence, follower)
-    persistence.snapshotSoon()
+  /** It is our turn. */
+  #takeOver(recovery: Recovery, own: OwnChanges): void {
+    this.#waiting = undefined
+    const owning = this.#own(recovery)
+    owning.adopt(own)
+    owning.persistence.snapshotSoon()
     this.#context.onOwner(this.ownership)
-  }
-
-  /** Notes what was changed here, with stamps higher than any that the owner can have given. */
-  #noteOwn(persistence: Persistence, { own }: Follower): void {
-    const { target, stamps, clock } = this.#context
-    const { table, tombstones } = target
-    for (const sid of own.removals) {
-      const slot = table.find(sid)
-      if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
-      const removal = tombstones.get(sid)
-      const until = removal?.until ?? 0
-      if (slot >= 0) persistence.set(sid)
-      else persistence.remove(sid, tombstones.add(sid, stamps.next(clock.now()), until))
-    }
-    for (const sid of own.sets) persistence.set(sid)
-  }
-
-  /** What files there are; one that is not ours is copied aside, since memory has everything. */
-  async #surveyOrSetAside(): Promise<Recovery> {
-    const { files, path, clock, onError } = this.#context
-    try {
-      return await survey(this.#recoverContext(true))
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.code === 'ERR_OPEN') throw error
-      const at = error.path ?? path
-      await files.copy(at, corruptPath(at, clock.now()))
-      await files.remove(at)
-      onError(error)
-      return survey(this.#recoverContext(true))
-    }
-  }
-
-  #tellMerge(report: MergeReport): void {
-    if (report.applied > 0 || report.removed > 0) this.#context.onMerge(report)
   }
 
   /** What closing loses, where this process never owned the files. */
   #unwritten(): StoreError {
-    const { path } = this.#context
     const { sets, removals } = this.own ?? { sets: new Set(), removals: new Set() }
-    const changed = `${sets.size + removals.size} sessions changed here have not been written`
-    const pid = this.#owner?.pid ?? 0
-    return pid > 0
-      ? new StoreError(
-          'ERR_OWNED',
-          `Expected to own ${path}, found that process ${pid} still does: ${changed}`,
-          { path },
-        )
-      : new StoreError(
-          'ERR_WRITE',
-          `Expected to write ${path}, found that it can't be: ${changed}`,
-          {
-            path,
-          },
-        )
-  }
-
-  #warn(): void {
-    this.#waited = true
-    const { path, options, onFollow } = this.#context
-    process.emitWarning(
-      `Process ${this.#owner?.pid ?? 0} has owned ${path} for ${options.takeoverTimeout} ms since ` +
-        'this one started, and is not letting go. If both are meant to stay, each will see its own ' +
-        'sessions only: see "More than one process" in the README',
-      { type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' },
-    )
-    onFollow(this.ownership)
-  }
-
-  async #stop(): Promise<void> {
-    const stops = this.#stops
-    this.#stops = []
-    await Promise.all(stops.map((stop) => stop()))
+    const sessions = sets.size + removals.size
+    return unwrittenError(this.#context.path, this.#waiting?.owner?.pid ?? 0, sessions)
   }
 
   #recoverContext(readOnly: boolean): RecoverContext {
@@ -454,41 +280,6 @@ export class Tenure {
   get #encoding(): FileHeader['encoding'] {
     return this.#context.options.serializer ? 'serializer' : 'msgpack'
   }
-
-  #owned({ pid, since }: Owner): StoreError {
-    const { path } = this.#context
-    return new StoreError(
-      'ERR_OWNED',
-      `Expected ${path} to be free, found that process ${pid} has owned it since ` +
-        `${new Date(since).toISOString()}. Stop that process, give this one another ` +
-        "`snapshotPath`, or set `onOwned` to 'follow' to let it take over when the other stops",
-      { path },
-    )
-  }
-
-  #wrap(cause: unknown): StoreError {
-    if (cause instanceof StoreError) return cause
-    const { path } = this.#context
-    const { code } = cause as NodeJS.ErrnoException
-    const message = `Expected to look after ${path}, found ${code ?? 'an error'}`
-    return new StoreError('ERR_OPEN', message, { path, cause })
-  }
-}
-
-function ownerCares(suffix: string): boolean {
-  return suffix === '' || suffix.startsWith(SUCCESSOR)
-}
-
-function successorCares(suffix: string): boolean {
-  return suffix === '' || suffix.startsWith('.journal-') || suffix.startsWith('.lease-')
-}
-
-function warnOfCluster(): void {
-  process.emitWarning(
-    'A store in a cluster worker shares no sessions with the other workers: see "More than one ' +
-      'process" in the README',
-    { type: 'PersistentMemoryStoreWarning', code: 'PMS_CLUSTER' },
-  )
 }
 
 function ignore(): void {

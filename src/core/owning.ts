@@ -1,0 +1,133 @@
+/**
+ * What an owner does: keeps the files in step with memory, dates its lease, takes in what an
+ * operator puts at the path, and looks for successors, for whom each change is on disk before it is
+ * answered. Once it finds its lease taken it writes no more. When to begin and to end is tenure.ts's
+ * to say.
+ */
+import type { KeyRing } from './cipher.js'
+import type { Clock, Stamps } from './clock.js'
+import type { CookieShapes } from './cookie.js'
+import type { StoreError } from './errors.js'
+import type { Files } from './file.js'
+import type { MergeReport } from './follow.js'
+import type { FileHeader } from './header.js'
+import { Intake } from './intake.js'
+import type { LeaseHolder } from './lease.js'
+import type { MergeTarget, OwnChanges } from './merge.js'
+import type { ResolvedOptions } from './options.js'
+import { Persistence, type SnapshotReport } from './persistence.js'
+import type { Recovery } from './recover.js'
+import { SUCCESSOR, type Successors } from './successors.js'
+import { watch } from './watch.js'
+
+export interface OwningContext {
+  path: string
+  options: ResolvedOptions
+  files: Files
+  clock: Clock
+  stamps: Stamps
+  shapes: CookieShapes
+  target: MergeTarget
+  keys: KeyRing
+  encoding: FileHeader['encoding']
+  /** Held. */
+  lease: LeaseHolder
+  successors: Successors
+  onSnapshot: (report: SnapshotReport) => void
+  onMerge: (report: MergeReport) => void
+  onError: (error: StoreError) => void
+  /** Told the highest stamp read from a file. */
+  observe: (stamp: number) => void
+}
+
+/** One for each time that a process owns its files. */
+export class Owning {
+  readonly persistence: Persistence
+  readonly #context: OwningContext
+  #followed = false
+  #lost: StoreError | undefined
+  #stops: (() => unknown)[] = []
+
+  constructor(context: OwningContext, recovery: Recovery) {
+    this.#context = context
+    const { options, lease } = context
+    this.persistence = new Persistence(
+      {
+        ...context,
+        ...options,
+        journaling: options.durability !== 'snapshot',
+        onForeign: () => intake.take(),
+        onLost: (error) => this.#lose(error),
+      },
+      recovery,
+    )
+    const intake: Intake = new Intake(context, this.persistence)
+    lease.keep(
+      (error) => this.persistence.abandon(error),
+      () => this.#onKept(intake),
+    )
+    if (!options.watch) return
+    const stopWatching = watch(context.path, cares, (suffix) => {
+      if (suffix === '') intake.notice()
+      else void this.#greet()
+    })
+    this.#stops.push(() => intake.stop(), stopWatching)
+    void this.#greet()
+  }
+
+  /** Whether a successor is there, for whom each change is on disk before it is answered. */
+  get followed(): boolean {
+    return this.#followed
+  }
+
+  /** The error with which this process stopped writing for good, if it did. */
+  get lost(): StoreError | undefined {
+    return this.#lost
+  }
+
+  /** Notes what was changed here before, with stamps higher than any that the last owner gave. */
+  adopt(own: OwnChanges): void {
+    const { target, stamps, clock } = this.#context
+    const { table, tombstones } = target
+    for (const sid of own.removals) {
+      const slot = table.find(sid)
+      if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
+      const removal = tombstones.get(sid)
+      const until = removal?.until ?? 0
+      if (slot >= 0) this.persistence.set(sid)
+      else this.persistence.remove(sid, tombstones.add(sid, stamps.next(clock.now()), until))
+    }
+    for (const sid of own.sets) this.persistence.set(sid)
+  }
+
+  /** Looks no more; what is unsaved stays so. */
+  async stop(): Promise<void> {
+    const stops = this.#stops
+    this.#stops = []
+    await Promise.all(stops.map((stop) => stop()))
+  }
+
+  /** The lease is still ours. */
+  #onKept(intake: Intake): void {
+    this.persistence.lookAfter()
+    // Notice may have come too early, or not at all.
+    if (this.#context.options.watch && !this.persistence.generations.undisturbed) intake.notice()
+    void this.#greet()
+  }
+
+  async #greet(): Promise<void> {
+    const present = await this.#context.successors.present().catch(() => [])
+    this.#followed = present.length > 0
+    this.#context.lease.announce(present)
+  }
+
+  #lose(error: StoreError): void {
+    this.#lost = error
+    void this.stop()
+    this.#context.onError(error)
+  }
+}
+
+function cares(suffix: string): boolean {
+  return suffix === '' || suffix.startsWith(SUCCESSOR)
+}
