@@ -2,11 +2,14 @@
  * Files that an operator puts at the path of a store while it runs: backups restored, sessions
  * brought along from another machine, things that are no snapshot at all.
  */
+import { once } from 'node:events'
 import { copyFile, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { patient } from './support/patience.js'
 import { newPath, type Opened, openAt, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
+import { StubClock } from './support/stub-clock.js'
 
 const DAY = 86_400_000
 const KEY = 'a key that is long enough'
@@ -17,6 +20,7 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const ways = ['copied over it', 'moved over it'] as const
 
 type Options = NonNullable<Parameters<typeof openAt>[1]>
+type Surroundings = NonNullable<Parameters<typeof openAt>[2]>
 
 let path: string
 let running: Opened
@@ -37,8 +41,8 @@ async function aside(): Promise<string[]> {
 }
 
 /** A store with sessions of today, of which there is a backup of yesterday. */
-async function withBackup(options: Options = {}): Promise<void> {
-  running = await openAt(path, { ...never, ...options })
+async function withBackup(options: Options = {}, surroundings: Surroundings = {}): Promise<void> {
+  running = await openAt(path, { ...never, ...options }, surroundings)
   const { store } = running
   for (const sid of ['changed', 'gone', 'same']) await store.set(sid, session({ day: 1 }))
   await store.set('dropped', session({ day: 1 }))
@@ -76,12 +80,12 @@ describe.each([
     await withBackup(options)
     const written = running.store.stats().snapshot!.at
     await put(backup, way)
-    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    await expect.poll(() => running.merges.length, patient).toBe(1)
     await expectMerged()
     expect(running.errors).toEqual([])
     // And in its place is what memory holds.
     await expect
-      .poll(() => running.store.stats().snapshot!.at.getTime(), { timeout: 3000 })
+      .poll(() => running.store.stats().snapshot!.at.getTime(), patient)
       .toBeGreaterThan(written.getTime())
     await running.store.close()
     running = await openAt(path, { ...never, ...options })
@@ -109,11 +113,9 @@ describe('a backup', () => {
     running = await openAt(path, never)
     await running.store.set('mine', session({ mine: { other: 'shape' } }))
     await put(backup)
-    await expect
-      .poll(() => sidsOf(running).then(({ length }) => length), { timeout: 4000 })
-      .toBe(51)
+    await expect.poll(() => sidsOf(running).then(({ length }) => length), patient).toBe(51)
     expect(await running.store.get('s49')).toMatchObject({ key9: { deep: [49] } })
-    await expect.poll(() => running.store.stats().snapshot?.sessions, { timeout: 4000 }).toBe(51)
+    await expect.poll(() => running.store.stats().snapshot?.sessions, patient).toBe(51)
     await running.store.close()
     running = await openAt(path, never)
     expect(await running.store.get('s49')).toMatchObject({ key9: { deep: [49] } })
@@ -128,9 +130,7 @@ describe('a backup', () => {
       await wait(at)
       await running.store.set('more', session())
       await running.store.snapshot()
-      await expect
-        .poll(() => sidsOf(running), { timeout: 3000 })
-        .toEqual([...expected, 'more'].sort())
+      await expect.poll(() => sidsOf(running), patient).toEqual([...expected, 'more'].sort())
     }
   })
 
@@ -159,11 +159,11 @@ describe('a backup', () => {
     await withBackup()
     for (let round = 1; round <= 3; round++) {
       await running.store.destroy('dropped')
+      const written = once(running.store, 'snapshot')
       await put(backup)
-      await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(round)
-      await expect.poll(() => readFile(path).then((bytes) => bytes.length > 1024)).toBe(true)
+      await expect.poll(() => running.merges.length, patient).toBe(round)
       expect(await sidsOf(running)).toEqual(expected.filter((sid) => sid !== 'dropped'))
-      await wait(400)
+      await written
     }
   })
 
@@ -171,10 +171,10 @@ describe('a backup', () => {
     await withBackup()
     const successor = await openAt(path, never)
     await put(backup)
-    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
-    await expect.poll(() => sidsOf(successor), { timeout: 3000 }).toEqual(expected)
+    await expect.poll(() => running.merges.length, patient).toBe(1)
+    await expect.poll(() => sidsOf(successor), patient).toEqual(expected)
     await running.store.close()
-    await expect.poll(() => successor.store.stats().ownership?.role).toBe('owner')
+    await expect.poll(() => successor.store.stats().ownership?.role, patient).toBe('owner')
     expect(await sidsOf(successor)).toEqual(expected)
   })
 })
@@ -197,7 +197,7 @@ describe('a file from another machine', () => {
     await running.store.set('both', session({ from: 'here' }))
     await running.store.snapshot()
     await put(file, way)
-    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    await expect.poll(() => running.merges.length, patient).toBe(1)
     expect(await sidsOf(running)).toEqual(['both', 'here', 'there'])
     expect(await running.store.get('there')).toMatchObject({ user: { name: 'Ada', from: 'there' } })
     expect(await running.store.get('both')).toMatchObject({ from: 'here' })
@@ -216,9 +216,7 @@ describe('a file from another machine', () => {
     await running.store.set('here', session())
     await running.store.snapshot()
     await put(file)
-    await expect
-      .poll(() => running.errors.map((error) => error.code), { timeout: 3000 })
-      .toEqual([code])
+    await expect.poll(() => running.errors.map((error) => error.code), patient).toEqual([code])
     expect(await sidsOf(running)).toEqual(['here'])
     expect(await readFile((await aside())[0]!)).toEqual(await readFile(file))
     await running.store.close()
@@ -254,9 +252,7 @@ describe('a broken file', () => {
       await running.store.destroy('same')
       await harm()
       await put(backup)
-      await expect
-        .poll(() => running.errors.map((error) => error.code), { timeout: 3000 })
-        .toEqual([code])
+      await expect.poll(() => running.errors.map((error) => error.code), patient).toEqual([code])
       expect(running.errors[0]).toMatchObject({ path })
       const all = await sidsOf(running)
       expect(all).toEqual(expect.arrayContaining(['changed', 'new', 'newest', ...back]))
@@ -265,7 +261,7 @@ describe('a broken file', () => {
       expect(await readFile((await aside())[0]!)).toEqual(await readFile(backup))
       // A whole one takes its place.
       await expect
-        .poll(async () => (await readFile(path)).equals(await readFile(backup)), { timeout: 3000 })
+        .poll(async () => (await readFile(path)).equals(await readFile(backup)), patient)
         .toBe(false)
       await wait(400)
       expect(running.errors).toHaveLength(1)
@@ -277,15 +273,26 @@ describe('a broken file', () => {
   )
 
   test('that still grows is looked at when it has come to rest', async () => {
-    await withBackup()
+    const clock = new StubClock(Date.now())
+    await withBackup({}, { clock })
     const bytes = await readFile(backup)
     const step = Math.ceil(bytes.length / 12)
+    const looks = vi.spyOn(clock, 'after')
     await rm(path)
     for (let at = 0; at < bytes.length; at += step) {
+      looks.mockClear()
       await writeFile(path, bytes.subarray(0, at + step))
-      await wait(40)
+      // It is to be looked at a while later, by notice or because it was not the same any more.
+      await expect
+        .poll(async () => {
+          await clock.advance(20)
+          return looks.mock.calls.length
+        }, patient)
+        .toBeGreaterThan(0)
     }
-    await expect.poll(() => running.merges.length, { timeout: 3000 }).toBe(1)
+    expect(running.merges).toEqual([])
+    await clock.advance(500)
+    await expect.poll(() => running.merges.length, patient).toBe(1)
     await expectMerged()
     expect(running.errors).toEqual([])
   })
@@ -295,7 +302,7 @@ test('a snapshot that is deleted is written again', async () => {
   await withBackup()
   await rm(path)
   await expect
-    .poll(() => readdir(dirname(path)).then((all) => all.join()), { timeout: 3000 })
+    .poll(() => readdir(dirname(path)).then((all) => all.join()), patient)
     .toMatch(/sessions\.snapshot,/)
   expect(running.errors).toEqual([])
 })

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
+import type { Clock } from '../../src/core/clock.js'
 import {
   type MergeReport,
   type Ownership,
@@ -14,6 +15,8 @@ import {
 } from '../../src/index.js'
 
 type Options = NonNullable<ConstructorParameters<typeof PersistentMemoryStore>[0]>
+/** A clock that the test moves, where it does. */
+type Surroundings = Partial<{ clock: Clock }>
 
 /** A store and what it told. */
 export interface Opened {
@@ -38,15 +41,24 @@ export async function newPath(): Promise<string> {
 }
 
 /** A store on this path, ready; closed after the test. */
-export async function openAt(path: string, options: Options = {}): Promise<Opened> {
-  const opened = beginAt(path, options)
+export async function openAt(
+  path: string,
+  options: Options = {},
+  surroundings: Surroundings = {},
+): Promise<Opened> {
+  const opened = beginAt(path, options, surroundings)
   await opened.store.ready()
   return opened
 }
 
 /** The same without waiting for it. */
-export function beginAt(path: string, options: Options = {}): Opened {
-  const store = new PersistentMemoryStore({ snapshotPath: path, flushOnExit: false, ...options })
+export function beginAt(
+  path: string,
+  options: Options = {},
+  surroundings: Surroundings = {},
+): Opened {
+  const all = { snapshotPath: path, flushOnExit: false, ...options }
+  const store = new PersistentMemoryStore(all, surroundings)
   undo.push(() => store.close())
   const errors: StoreError[] = []
   const merges: MergeReport[] = []
