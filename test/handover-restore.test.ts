@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { copyFile, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { nodeFiles } from '../src/core/file.js'
 import { patient } from './support/patience.js'
 import { newPath, type Opened, openAt, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
@@ -94,6 +95,79 @@ describe.each([
   })
 })
 
+describe.each([{}, { durability: 'snapshot' }] as const)(
+  'a backup of yesterday, %o,',
+  (options) => {
+    /** Merges the backup into whatever store runs now, and looks at that after a restart too. */
+    async function expectMergedNow(): Promise<void> {
+      const merges = running.merges.length
+      await put(backup, 'copied over it')
+      await expect.poll(() => running.merges.length, patient).toBeGreaterThan(merges)
+      await expectMerged()
+      await running.store.close()
+      running = await openAt(path, { ...never, ...options })
+      await expectMerged()
+      expect(running.errors).toEqual([])
+    }
+
+    async function restart(): Promise<void> {
+      await running.store.close()
+      running = await openAt(path, { ...never, ...options })
+    }
+
+    test('is merged where the store has restarted since', async () => {
+      await withBackup(options)
+      await restart()
+      await expectMergedNow()
+    })
+
+    test('is merged where it has restarted more than once, with snapshots in between', async () => {
+      await withBackup(options)
+      for (let i = 0; i < 3; i++) {
+        await restart()
+        await running.store.snapshot()
+        await running.store.set('newest', session({ day: 2 }))
+        await running.store.snapshot()
+      }
+      await expectMergedNow()
+    })
+
+    test('is merged where the store has taken over from the one that destroyed', async () => {
+      await withBackup(options)
+      const successor = await openAt(path, { ...never, ...options })
+      await running.store.close()
+      running = successor
+      await expect.poll(() => successor.store.stats().ownership?.role, patient).toBe('owner')
+      await expectMergedNow()
+    })
+
+    test('is merged where the one before destroyed while this one followed', async () => {
+      await withBackup(options)
+      // Once more there, to be destroyed again.
+      await running.store.set('gone', session({ day: 2 }))
+      await running.store.snapshot()
+      const successor = await openAt(path, { ...never, ...options })
+      await running.store.destroy('gone')
+      await running.store.close()
+      running = successor
+      await expect.poll(() => successor.store.stats().ownership?.role, patient).toBe('owner')
+      await expectMergedNow()
+    })
+
+    test('is merged where this one destroyed while it followed', async () => {
+      await withBackup(options)
+      await running.store.set('gone', session({ day: 2 }))
+      await running.store.snapshot()
+      const successor = await openAt(path, { ...never, ...options })
+      await successor.store.destroy('gone')
+      await running.store.close()
+      running = successor
+      await expect.poll(() => successor.store.stats().ownership?.role, patient).toBe('owner')
+      await expectMergedNow()
+    })
+  },
+)
+
 describe('a backup', () => {
   test('brings back what has been lost, with its shapes, however old', async () => {
     running = await openAt(path, never)
@@ -133,6 +207,29 @@ describe('a backup', () => {
       await expect.poll(() => sidsOf(running), patient).toEqual([...expected, 'more'].sort())
     }
   })
+
+  test.each(['everysec', 'snapshot'] as const)(
+    'copied over the snapshot in the moment before another takes its place is merged, %s',
+    async (durability) => {
+      let late = false
+      const keep: typeof nodeFiles.keep = async (from, to) => {
+        await nodeFiles.keep(from, to)
+        if (late) await put(backup, 'copied over it')
+      }
+      const files = { ...nodeFiles, keep }
+      await withBackup({ durability, watch: false }, { files })
+      late = true
+      await running.store.set('more', session())
+      await running.store.snapshot()
+      late = false
+      expect(running.merges).toHaveLength(1)
+      expect(await sidsOf(running)).toEqual([...expected, 'more'].sort())
+      await running.store.destroy('same')
+      await running.store.close()
+      running = await openAt(path, { ...never, durability })
+      expect(await sidsOf(running)).toEqual(['changed', 'dropped', 'more', 'new', 'newest'])
+    },
+  )
 
   test('put there just before the store closes is not written over unseen', async () => {
     for (const durability of ['everysec', 'snapshot'] as const) {

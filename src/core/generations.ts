@@ -33,8 +33,8 @@ export interface GenerationsContext {
   journaling: boolean
   /** The right to write. Its checks throw where it has been lost. */
   lease: Lease
-  /** Somebody put a file at the path: it is merged, or copied aside, before the promise resolves. */
-  onForeign: () => Promise<void>
+  /** Somebody put a file there: it is merged, or copied aside, before the promise resolves. */
+  onForeign: (at: string) => Promise<void>
 }
 
 export class Generations {
@@ -186,12 +186,18 @@ export class Generations {
     const chunks = inSlices(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
       footer = done
     })
+    const previous = previousPath(path)
+    let kept = ''
     const bytes = await files.replace(path, chunks, async () => {
       await lease.check()
-      if (files.glanceSync(path) !== this.#glance) await this.#context.onForeign()
+      if (files.glanceSync(path) !== this.#glance) await this.#context.onForeign(path)
       // What must not stay readable is not kept as the generation before, nor what is damaged.
-      if (!this.renew) await files.keep(path, previousPath(path))
+      if (this.renew) return
+      kept = this.#glance
+      await files.keep(path, previous)
     })
+    // Written over in the last moment, by what is now known by the other name.
+    if (kept !== '' && files.glanceSync(previous) !== kept) await this.#context.onForeign(previous)
     await this.#commit(generation, bytes)
     return { footer, bytes }
   }

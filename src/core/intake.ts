@@ -64,15 +64,15 @@ export class Intake {
     await this.#looking
   }
 
-  /** Merges what is at the path now, where that is not ours. */
-  async take(): Promise<void> {
-    await this.#take()
+  /** Merges what is there now, at the path or by the name it was given since, where it is not ours. */
+  async take(at: string): Promise<void> {
+    await this.#take(at)
   }
 
   async #look(): Promise<void> {
     const { path, onError } = this.#context
     try {
-      if (await this.#take()) await this.#persistence.snapshot()
+      if (await this.#take(path)) await this.#persistence.snapshot()
     } catch (cause) {
       const message = `Expected to merge what was put at ${path}, found that it could not be done`
       onError(
@@ -82,31 +82,31 @@ export class Intake {
   }
 
   /** @returns whether a generation has to be written in the place of what was found */
-  async #take(): Promise<boolean> {
+  async #take(at: string): Promise<boolean> {
     const { files, path, keys } = this.#context
     const { generations } = this.#persistence
-    if (generations.undisturbed) return false
+    if (at === path && generations.undisturbed) return false
     let file: FramedFile
     try {
-      file = await FramedFile.open(files, path, keys)
+      file = await FramedFile.open(files, at, keys)
     } catch (error) {
       if (isMissing(error)) return generations.hasSnapshot
       if (!(error instanceof StoreError)) throw error
-      await this.#setAside(error)
+      await this.#setAside(at, error)
       return true
     }
     try {
       if (generations.isOwn(file.header.id)) return false
-      generations.distrust()
-      if (file.header.encoding === this.#context.encoding) await this.#merge(file)
-      else await this.#setAside(this.#otherEncoding())
+      if (at === path) generations.distrust()
+      if (file.header.encoding === this.#context.encoding) await this.#merge(at, file)
+      else await this.#setAside(at, this.#otherEncoding())
       return true
     } finally {
       await file.close()
     }
   }
 
-  async #merge(file: FramedFile): Promise<void> {
+  async #merge(at: string, file: FramedFile): Promise<void> {
     const { path, target, clock, observe, onMerge } = this.#context
     const merge = new Merge(target, {
       now: () => clock.now(),
@@ -120,7 +120,7 @@ export class Intake {
     if (!frames.complete || scan.damage.length > 0 || scan.torn) {
       const { offset } = scan.damage[0] ?? scan.torn ?? { offset: scan.end }
       const message = `Expected a whole snapshot, found the one put at ${path} damaged. What was whole has been merged`
-      await this.#setAside(new StoreError('ERR_DAMAGED', message, { path, offset }))
+      await this.#setAside(at, new StoreError('ERR_DAMAGED', message, { path, offset }))
     }
     onMerge({ applied: merge.counts.applied, removed: merge.counts.removed })
   }
@@ -131,10 +131,10 @@ export class Intake {
     return new StoreError('ERR_ENCODING', message, { path })
   }
 
-  async #setAside(error: StoreError): Promise<void> {
+  async #setAside(at: string, error: StoreError): Promise<void> {
     const { files, path, clock, onError } = this.#context
-    this.#persistence.generations.distrust()
-    await files.copy(path, corruptPath(path, clock.now()))
+    if (at === path) this.#persistence.generations.distrust()
+    await files.copy(at, corruptPath(path, clock.now()))
     onError(error)
   }
 }

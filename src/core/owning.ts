@@ -56,7 +56,7 @@ export class Owning {
         ...context,
         ...options,
         journaling: options.durability !== 'snapshot',
-        onForeign: () => intake.take(),
+        onForeign: (at) => intake.take(at),
         onLost: (error) => this.#lose(error),
       },
       recovery,

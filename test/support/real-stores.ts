@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import type { Clock } from '../../src/core/clock.js'
+import type { Files } from '../../src/core/file.js'
 import {
   type MergeReport,
   type Ownership,
@@ -15,8 +16,8 @@ import {
 } from '../../src/index.js'
 
 type Options = NonNullable<ConstructorParameters<typeof PersistentMemoryStore>[0]>
-/** A clock that the test moves, where it does. */
-type Surroundings = Partial<{ clock: Clock }>
+/** A clock that the test moves, files to which something happens, where that is so. */
+type Surroundings = Partial<{ clock: Clock; files: Files }>
 
 /** A store and what it told. */
 export interface Opened {
