@@ -48,6 +48,7 @@ export class Follower {
   #complete = new Set<string>()
   /** A journal came and went unread: only a whole snapshot can tell what was in it. */
   #missed = false
+  #first = true
   /** Slots of sessions that the snapshot being read holds. */
   #seen: Set<number> | undefined
   #glance = ''
@@ -101,6 +102,7 @@ export class Follower {
       if (number !== numbers.at(-1) && this.#positions.has(path)) this.#complete.add(path)
     }
     await this.#readSnapshot()
+    this.#first = false
     this.#glance = glance
     observe(this.#merge.stamp)
     const { counts } = this.#merge
@@ -148,6 +150,8 @@ export class Follower {
       this.#store ??= header.store
       // A file that an operator put there is the owner's to merge.
       if (!header.store.equals(this.#store) || header.generation < this.#generation) return
+      // Replaced while all was restored: journals may have gone between being listed and read.
+      this.#missed ||= this.#first && header.generation > this.#generation
       this.#generation = header.generation
       // What journals told needs no telling again.
       if (this.#snapshotId?.equals(header.id) || !(header.tail || this.#missed)) return

@@ -246,6 +246,48 @@ describe('rotation', () => {
     }
   })
 
+  test('while the restore stands at any of its steps', async () => {
+    // As above, and with a snapshot under way from before the restore: its journal is there already.
+    for (let at = 0; ; at++) {
+      const { files } = owner
+      await owner.store.snapshot()
+      await set('c')
+      const writing = gate()
+      const reading = gate()
+      let held = false as boolean
+      let step = 0
+      files.hold = (operation) => {
+        if (operation === 'keep' && !held) return writing.opened
+        if (held || (operation !== 'open' && operation !== 'read') || step++ !== at)
+          return undefined
+        held = true
+        return reading.opened
+      }
+      const snapshot = owner.store.snapshot()
+      await settle()
+      const following = follow(files, owner.clock)
+      await settle()
+      const last = !held
+      held = true
+      writing.open()
+      await snapshot
+      await set('d')
+      await owner.store.destroy('a')
+      await owner.store.flush()
+      await owner.store.snapshot()
+      reading.open()
+      follower = await following
+      await follower.scan()
+      expect(follower.sids(), `held at step ${at}`).toBe('bcd')
+      files.hold = () => undefined
+      await owner.store.clear()
+      await set('ab')
+      if (!last) continue
+      expect(at).toBeGreaterThan(2)
+      break
+    }
+  })
+
   test('that removed a journal between listing it and reading it', async () => {
     await set('c')
     const { opened, open: go } = gate()
