@@ -89,6 +89,8 @@ export class Engine {
   #table: Table
   #tenure: Tenure | undefined
   #opening: Promise<RestoreReport> | undefined
+  /** Whether anybody wants to hear how opening went. */
+  #awaited = false
   #waiting: (() => void)[] = []
   #failure: StoreError | undefined
   #closing: Promise<void> | undefined
@@ -189,6 +191,7 @@ export class Engine {
 
   /** Resolves with what the restore found; rejects where the store can't open. */
   async ready(): Promise<RestoreReport> {
+    this.#awaited = true
     await this.#opening
     this.#requireWorking()
     return this.#report
@@ -367,6 +370,8 @@ export class Engine {
       this.#failure =
         cause instanceof StoreError ? cause : new StoreError('ERR_OPEN', message, { path, cause })
       this.#proceed()
+      // An app that waits for nothing would say nothing until somebody visits it.
+      if (!this.#awaited) this.#events.error(this.#failure)
       throw this.#failure
     }
     this.#proceed()
