@@ -5,6 +5,7 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { nodeNotes } from '../src/core/notes.js'
 import { patient, stopwatch } from './support/patience.js'
 import { newPath, type Opened, openAt, beginAt, roleOf, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
@@ -83,7 +84,7 @@ describe('a second process', () => {
 
   test('with `onOwned: throw` does not start, and says what to do', async () => {
     owner = await openAt(path, never)
-    const { store } = beginAt(path, { onOwned: 'throw' })
+    const { store, errors } = beginAt(path, { onOwned: 'throw' })
     const error = await store.ready().then(
       () => undefined,
       (reason: unknown) => reason as Error & { code: string; path: string },
@@ -92,13 +93,20 @@ describe('a second process', () => {
     // Which process, since when, and the ways out.
     expect(error!.message).toContain(`process ${process.pid} `)
     expect(error!.message).toContain(owner.store.stats().ownership!.since!.toISOString())
-    expect(error!.message).toMatch(/Stop that process/)
+    expect(error!.message).toMatch(/Is the app running already\? Stop that process/)
     expect(error!.message).toMatch(/another `snapshotPath`/)
     expect(error!.message).toMatch(/`onOwned` to 'follow'/)
     await expect(store.get('a')).rejects.toBe(error)
+    expect(errors).toEqual([])
     expect((await readdir(dirname(path))).filter((name) => name.includes('.lease-'))).toEqual([
       `${basename(path)}.lease-1`,
     ])
+  })
+
+  test('with `onOwned: throw` says so at once where nobody waits for it to start', async () => {
+    owner = await openAt(path, never)
+    const { errors } = beginAt(path, { onOwned: 'throw' })
+    await expect.poll(() => errors.map(({ code }) => code), patient).toEqual(['ERR_OWNED'])
   })
 
   test('with `onOwned: throw` starts when the first has closed', async () => {
@@ -122,12 +130,28 @@ describe('a second process', () => {
     const [message, kind] = warnings.mock.calls[0]! as [string, object]
     expect(kind).toEqual({ type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' })
     expect(message).toContain(`Process ${process.pid} has owned ${path}`)
+    expect(message).toContain('0.3 s. Until it does, what changes here is in memory only')
+    expect(message).toContain('If the app was started twice by mistake, stop one')
     expect(message).toContain('"More than one process" in the README')
     expect(successor.owners.at(-1)).toMatchObject(['follow', { role: 'successor', waited: true }])
     expect(successor.store.stats().ownership).toMatchObject({ waited: true })
     await owner.store.close()
     await tookOver(successor)
     expect(successor.store.stats().ownership).toMatchObject({ waited: false })
+  })
+
+  test('that waits for a disk and for nobody names no process', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const clock = new StubClock(Date.now())
+    const full = () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+    const { store, errors } = await openAt(path, never, {
+      clock,
+      notes: { ...nodeNotes, create: full },
+    })
+    await clock.advance(60_000)
+    expect(warnings).not.toHaveBeenCalled()
+    expect(store.stats().ownership).toMatchObject({ ownerPid: 0, waited: true })
+    expect(errors[0]).toMatchObject({ code: 'ERR_WRITE', path })
   })
 })
 

@@ -27,7 +27,7 @@ export function ownedError(
   return new StoreError(
     'ERR_OWNED',
     `Expected ${path} to be free, found that process ${pid} has owned it since ` +
-      `${new Date(since).toISOString()}. Stop that process, give this one another ` +
+      `${new Date(since).toISOString()}. Is the app running already? Stop that process, give this one another ` +
       "`snapshotPath`, or set `onOwned` to 'follow' to let it take over when the other stops",
     { path },
   )
@@ -58,9 +58,10 @@ export function lookError(path: string, cause: unknown): StoreError {
 /** A successor has waited for `ms`. */
 export function warnOfWaiting(path: string, pid: number, ms: number): void {
   process.emitWarning(
-    `Process ${pid} has owned ${path} for ${ms} ms since ` +
-      'this one started, and is not letting go. If both are meant to stay, each will see its own ' +
-      'sessions only: see "More than one process" in the README',
+    `Process ${pid} has owned ${path} for as long as this one has waited for it to stop, ` +
+      `${ms / 1000} s. Until it does, what changes here is in memory only, and each of the two sees ` +
+      'its own sessions. If the app was started twice by mistake, stop one; if both are meant to ' +
+      'stay, see "More than one process" in the README',
     { type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' },
   )
 }

@@ -157,7 +157,9 @@ export class Waiting {
   #warn(): void {
     this.#waited = true
     const { path, options, onWaiting } = this.#context
-    warnOfWaiting(path, this.#owner?.pid ?? 0, options.takeoverTimeout)
+    const { pid } = this.#owner ?? { pid: 0 }
+    // Nobody is waited for but the disk, and of that an error has told.
+    if (pid > 0) warnOfWaiting(path, pid, options.takeoverTimeout)
     onWaiting()
   }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import type { Clock } from '../../src/core/clock.js'
 import type { Files } from '../../src/core/file.js'
+import type { Notes } from '../../src/core/notes.js'
 import {
   type MergeReport,
   type Ownership,
@@ -17,7 +18,7 @@ import {
 
 type Options = NonNullable<ConstructorParameters<typeof PersistentMemoryStore>[0]>
 /** A clock that the test moves, files to which something happens, where that is so. */
-type Surroundings = Partial<{ clock: Clock; files: Files }>
+type Surroundings = Partial<{ clock: Clock; files: Files; notes: Notes }>
 
 /** A store and what it told. */
 export interface Opened {
