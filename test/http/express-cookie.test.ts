@@ -4,22 +4,15 @@
  * and as they come back after a restart.
  */
 import type { CookieOptions } from 'express-session'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { attribute, sidOf, type Client } from './client.js'
-import { cookieInUse, generations, Stage, visit, type Express, type Handler } from './stage.js'
+import { stage } from './on-stage.js'
+import { cookieInUse, generations, visit, type Express, type Handler } from './stage.js'
 
 const minute = 60_000
 const noon = Date.UTC(2024, 4, 5, 12)
 
-let stage: Stage
-beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['Date'], now: noon })
-  stage = await Stage.set()
-})
-afterEach(async () => {
-  vi.useRealTimers()
-  await stage.clear()
-})
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: noon }))
 
 const later = (ms: number) => vi.setSystemTime(Date.now() + ms)
 const expiresOf = (header: string | undefined) =>

@@ -2,25 +2,10 @@
  * How a session ends under express-session, and what its methods do within a request, over HTTP,
  * with express 4 and 5: expired, destroyed, regenerated, reloaded, saved.
  */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { sidOf } from './client.js'
-import { generations, Stage, visit, type Handler } from './stage.js'
-
-let stage: Stage
-beforeEach(async () => {
-  stage = await Stage.set()
-})
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await stage.clear()
-})
-
-const count: Handler = (req, res) => {
-  const here = visit(req)
-  here.count = (here.count ?? 0) + 1
-  res.end(String(here.count))
-}
+import { count, stage } from './on-stage.js'
+import { generations, visit } from './stage.js'
 
 describe.each(generations)('$name', ({ express }) => {
   describe('a session expires', () => {

@@ -3,20 +3,11 @@
  * 5: every combination of its options, and what the store makes of each call.
  */
 import session from 'express-session'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { PersistentMemoryStore } from '../../src/index.js'
 import { Client, sidOf, type Answer } from './client.js'
-import { generations, Stage, visit, type Handler } from './stage.js'
-
-let stage: Stage
-beforeEach(async () => {
-  stage = await Stage.set()
-})
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await stage.clear()
-})
+import { stage } from './on-stage.js'
+import { generations, visit, type Handler } from './stage.js'
 
 /** GET /change changes the session, any other path leaves it alone. */
 const changeOrRead: Handler = (req, res) => {

@@ -4,25 +4,11 @@
  */
 import type { Request, Response } from 'express'
 import session from 'express-session'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { PersistentMemoryStore } from '../../src/index.js'
 import { Client, cookieOf, sidOf } from './client.js'
-import { generations, Stage, visit, type Handler } from './stage.js'
-
-let stage: Stage
-beforeEach(async () => {
-  stage = await Stage.set()
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await stage.clear()
-})
-
-const count: Handler = (req, res) => {
-  const here = visit(req)
-  here.count = (here.count ?? 0) + 1
-  res.end(String(here.count))
-}
+import { count, stage } from './on-stage.js'
+import { generations, visit, type Handler } from './stage.js'
 
 describe.each(generations)('$name', ({ express }) => {
   describe('at the same time', () => {

@@ -4,25 +4,11 @@
  */
 import type { Request } from 'express'
 import session, { type Session } from 'express-session'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { cookieOf, sidOf } from './client.js'
-import { generations, Stage, visit, type Handler } from './stage.js'
+import { count, stage } from './on-stage.js'
+import { generations, visit } from './stage.js'
 import { act, walk, type Serve } from './walk.js'
-
-let stage: Stage
-beforeEach(async () => {
-  stage = await Stage.set()
-})
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await stage.clear()
-})
-
-const count: Handler = (req, res) => {
-  const here = visit(req)
-  here.count = (here.count ?? 0) + 1
-  res.end(String(here.count))
-}
 
 /** Calls a method that takes a callback, as a promise. */
 const done = (start: (answer: (error?: Error | null) => void) => void) =>
