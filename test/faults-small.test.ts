@@ -8,6 +8,7 @@ import * as failedSync from './faults/faults/failed-sync.js'
 import * as flippedByte from './faults/faults/flipped-byte.js'
 import * as foreignFiles from './faults/faults/foreign-files.js'
 import * as fullDisk from './faults/faults/full-disk.js'
+import * as handover from './faults/faults/handover.js'
 import * as hostileBytes from './faults/faults/hostile-bytes.js'
 import * as powerLoss from './faults/faults/power-loss.js'
 import * as reload from './faults/faults/reload.js'
@@ -25,6 +26,7 @@ const SMALL = [
   [powerLoss, 60],
   [foreignFiles, 17],
   [fullDisk, 6],
+  [handover, 3],
 ] as const
 
 describe('faults, in a small size', () => {
