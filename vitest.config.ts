@@ -9,7 +9,8 @@ export default defineConfig({
     pool: 'forks',
     // Many tests wait for processes and timers; more than the cores can be under way at once.
     maxWorkers: 5,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // What is stuck is stuck for good; what only waits for a busy machine is given the time.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })
