@@ -13,7 +13,7 @@ import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js
 import { Inflater } from './inflate.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { isLeftOut, isStructureList, Shapes } from './shapes.js'
-import { DEEPEST, Mode, type Token } from './tokens.js'
+import { DEEPEST, Mode, type Token, WIDE } from './tokens.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {
@@ -36,8 +36,6 @@ const HEADER = 5
 /** By {@link Mode}. */
 const ENCODINGS = ['latin1', 'utf8', 'utf16le'] as const
 const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
-/** V8 knows without looking that this matches in no string of one-byte characters. */
-const WIDE = /[^\0-\xff]/
 
 /** The built-in encoding. */
 export class Codec implements SessionCodec {

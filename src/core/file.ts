@@ -150,7 +150,7 @@ export const nodeFiles: Files = {
   },
 
   replaceSync(path, chunks, beforeRename) {
-    const temporary = `${path}.${randomBytes(4).readUInt32BE()}`
+    const temporary = temporaryBeside(path)
     let bytes = 0
     try {
       const fd = fs.openSync(temporary, 'wx', MODE)
@@ -182,7 +182,7 @@ export const nodeFiles: Files = {
   },
 
   async keep(path, kept) {
-    const temporary = `${kept}.${randomBytes(4).readUInt32BE()}`
+    const temporary = temporaryBeside(kept)
     try {
       await fsp.link(path, temporary)
     } catch (error) {
@@ -196,7 +196,7 @@ export const nodeFiles: Files = {
   },
 
   keepSync(path, kept) {
-    const temporary = `${kept}.${randomBytes(4).readUInt32BE()}`
+    const temporary = temporaryBeside(kept)
     try {
       fs.linkSync(path, temporary)
     } catch (error) {
@@ -356,6 +356,11 @@ async function requireSize(path: string, bytes: number): Promise<void> {
 function writeAllSync(fd: number, data: Uint8Array): void {
   let written = 0
   while (written < data.length) written += fs.writeSync(fd, data, written, data.length - written)
+}
+
+/** Digits, as write-file-atomic has them: whoever clears up behind a kill knows them by that. */
+function temporaryBeside(path: string): string {
+  return `${path}.${String(randomBytes(4).readUInt32BE()).padStart(10, '0')}`
 }
 
 /** Folders cannot be opened or synced everywhere (Windows, some network mounts). */

@@ -48,7 +48,18 @@ export interface FileHeader {
 export function encodeHeaderMap(header: FileHeader): Buffer {
   const { id, store, lineage, salt, ...rest } = header
   const map = { format: FORMAT_NAME, version: FORMAT_VERSION, id, store, lineage, ...rest }
-  return Buffer.from(plain.pack(salt ? { ...map, cipher: 'aes-256-gcm', salt } : map))
+  const entries = Object.entries(salt ? { ...map, cipher: 'aes-256-gcm', salt } : map)
+  const count = entries.length
+  return Buffer.concat([
+    Buffer.from(count < 16 ? [0x80 + count] : [0xde, 0, count]),
+    ...entries.flatMap(([key, value]) => [plain.pack(key), encodeField(value)]),
+  ])
+}
+
+/** By hand where the value is bytes: an app may have told msgpackr to write those in its own way. */
+function encodeField(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) return plain.pack(value)
+  return Buffer.concat([Buffer.of(0xc4, value.length), value])
 }
 
 /** The whole payload of a header frame. */

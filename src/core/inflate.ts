@@ -6,7 +6,7 @@
  * tokens and the text are worth.
  */
 import type { Shapes } from './shapes.js'
-import { DEEPEST, Kind, Special, VIEWS } from './tokens.js'
+import { DEEPEST, Kind, Special, VIEWS, WIDE } from './tokens.js'
 
 /** Stands for what is left out; never part of a session. */
 const ABSENT = Symbol('absent')
@@ -206,7 +206,9 @@ export class Inflater {
   }
 
   #bytes(): Buffer {
-    return Buffer.from(this.#characters(this.#length()), 'latin1')
+    const characters = this.#characters(this.#length())
+    if (WIDE.test(characters)) throw new NoSessionError()
+    return Buffer.from(characters, 'latin1')
   }
 
   #characters(length: number): string {

@@ -54,6 +54,9 @@ export const Mode = {
   utf16: 2,
 } as const
 
+/** Text that takes more than a byte a character. V8 knows without looking where there can be none. */
+export const WIDE = /[^\0-\xff]/
+
 /** One element of a flattened session. */
 export type Token = number | boolean | null
 

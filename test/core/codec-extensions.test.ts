@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import { addExtension, Packr, unpack } from 'msgpackr'
 import { describe, it } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
+import { decodeHeaderPayload, encodeHeaderMap, encodeHeaderPayload } from '../../src/core/header.js'
+import { headerOf } from '../support/records.js'
 import { data, objectOf, random, restarted, withoutReserved } from './codec-data.js'
 
 class Money {
@@ -93,7 +95,12 @@ describe('apps that use msgpackr themselves', () => {
     const codec = new Codec()
     const before = codec.encode(session())
     const simple = codec.encode({ user: { name: 'a name of some length' } })
+    const header = headerOf({ salt: Buffer.alloc(16, 7) })
+    const map = encodeHeaderMap(header)
     addExtension(extension)
+    assert.deepStrictEqual(encodeHeaderMap(header), map)
+    const payload = encodeHeaderPayload(map, undefined)
+    assert.deepStrictEqual(decodeHeaderPayload(payload, '').header, header)
     assert.deepStrictEqual(codec.decode(before), expected)
     assert.deepStrictEqual(codec.decode(simple), { user: { name: 'a name of some length' } })
     assert.equal(codec.encode(session()), before)

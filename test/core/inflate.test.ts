@@ -57,6 +57,7 @@ describe('Inflater', () => {
     assert.throws(() => inflate([27, 3], '--1'))
     assert.throws(() => inflate([31, 1, 0], '('))
     assert.throws(() => inflate([31, 1, 1], 'xq'))
+    assert.throws(() => inflate([43, 2], 'x\u0100'))
     // Eight bytes and seven; a Float64Array takes eights.
     assert.throws(() => inflate([47, 10, 7], 'x'.repeat(7)))
   })
