@@ -8,7 +8,7 @@
 import session from 'express-session'
 import type { SessionData } from 'express-session'
 import { onExit } from 'signal-exit'
-import { type Counters, Engine, type EngineEvents, type Surroundings } from './core/engine.js'
+import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
 import { outliveSizeLimit } from './core/file.js'
 import type { StoreError } from './core/errors.js'
@@ -21,6 +21,7 @@ import type { SnapshotReport, SnapshotStats } from './core/persistence.js'
 import type { MergeReport } from './core/follow.js'
 import type { RestoreReport } from './core/recover.js'
 import type { Ownership } from './core/ownership.js'
+import type { Counters } from './core/sessions.js'
 
 /** How an operation answers a callback. */
 export type Callback<T = void> = (error: unknown, value?: T) => void
@@ -110,21 +111,28 @@ export class PersistentMemoryStore extends session.Store {
     sid: string,
     callback?: Callback<SessionData | undefined>,
   ): Promise<SessionData | undefined> | void {
-    return this.#read(() => this.#engine.get(text(sid)) as SessionData | undefined, callback)
+    return this.#read(
+      () => this.#engine.sessions.get(text(sid)) as SessionData | undefined,
+      callback,
+    )
   }
 
   /** Stores a session, whole. Its `cookie` and the `ttl` option say how long it lives. */
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData): Promise<void>
   override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return this.#change(() => this.#engine.prepareSet(text(sid), session), callback, true)
+    return this.#change(() => this.#engine.sessions.prepareSet(text(sid), session), callback, true)
   }
 
   /** Replaces the cookie and the expiry of a session, never its data. None there is no error. */
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData): Promise<void>
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return this.#change(() => this.#engine.prepareTouch(text(sid), session), callback, false)
+    return this.#change(
+      () => this.#engine.sessions.prepareTouch(text(sid), session),
+      callback,
+      false,
+    )
   }
 
   /** Destroys one session or several. None there is no error. */
@@ -133,7 +141,7 @@ export class PersistentMemoryStore extends session.Store {
   override destroy(sid: string | readonly string[], callback?: Callback): Promise<void> | void {
     const sids = Array.isArray(sid) ? sid.map(text) : [text(sid as string)]
     return this.#change(
-      () => () => sids.forEach((one) => this.#engine.destroy(one)),
+      () => () => sids.forEach((one) => this.#engine.sessions.destroy(one)),
       callback,
       true,
     )
@@ -143,7 +151,7 @@ export class PersistentMemoryStore extends session.Store {
   override clear(callback: Callback): void
   override clear(): Promise<void>
   override clear(callback?: Callback): Promise<void> | void {
-    return this.#change(() => () => this.#engine.clear(), callback, true)
+    return this.#change(() => () => this.#engine.sessions.clear(), callback, true)
   }
 
   /** All live sessions, by sid, in an object without prototype. */
@@ -152,7 +160,8 @@ export class PersistentMemoryStore extends session.Store {
   override all(
     callback?: Callback<Record<string, SessionData>>,
   ): Promise<Record<string, SessionData>> | void {
-    const all = () => this.#engine.all() as Promise<unknown> as Promise<Record<string, SessionData>>
+    const all = () =>
+      this.#engine.sessions.all() as Promise<unknown> as Promise<Record<string, SessionData>>
     return this.#read(all, callback)
   }
 
@@ -160,21 +169,21 @@ export class PersistentMemoryStore extends session.Store {
   override length(callback: Callback<number>): void
   override length(): Promise<number>
   override length(callback?: Callback<number>): Promise<number> | void {
-    return this.#read(() => this.#engine.length(), callback)
+    return this.#read(() => this.#engine.sessions.length(), callback)
   }
 
   /** The sids of all live sessions; up to 10,000 of them, those used last first. */
   ids(callback: Callback<string[]>): void
   ids(): Promise<string[]>
   ids(callback?: Callback<string[]>): Promise<string[]> | void {
-    return this.#read(() => this.#engine.ids(), callback)
+    return this.#read(() => this.#engine.sessions.ids(), callback)
   }
 
   /** Drops what has expired. */
   prune(callback: Callback): void
   prune(): Promise<void>
   prune(callback?: Callback): Promise<void> | void {
-    return this.#read(() => this.#engine.prune(), callback)
+    return this.#read(() => this.#engine.sessions.prune(), callback)
   }
 
   /** Starts pruning every `checkPeriod` ms, anew where it has been started. */
@@ -183,7 +192,7 @@ export class PersistentMemoryStore extends session.Store {
     const { checkPeriod } = this.#options
     if (checkPeriod === 0) return
     this.#stopPrune = this.#clock.every(checkPeriod, () => {
-      this.#engine.whenReady(() => void this.#engine.prune().catch(ignore))
+      Promise.resolve(this.#read(() => this.#engine.sessions.prune())).catch(ignore)
     })
   }
 
@@ -233,7 +242,8 @@ export class PersistentMemoryStore extends session.Store {
 
   /** Figures of this moment. */
   stats(): StoreStats {
-    const { counters, size, bytes, restored, persistence, ownership } = this.#engine
+    const { figures, restored, persistence, ownership } = this.#engine
+    const { counters, size, bytes } = figures
     return {
       sessions: size,
       bytes,
@@ -280,6 +290,7 @@ export class PersistentMemoryStore extends session.Store {
       const later = new Promise<T>((resolve, reject) => {
         this.#engine.whenReady(() => {
           try {
+            this.#engine.requireWorking()
             resolve(operation())
           } catch (error) {
             reject(error)

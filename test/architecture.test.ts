@@ -38,6 +38,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     families: [
       ['core/codec', 'core/flatten', 'core/inflate', 'core/shapes', 'core/tokens'],
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
+      ['core/lifetime'],
       ['core/table', 'core/sid-map'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],
@@ -67,7 +68,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/tenure'],
     ],
   },
-  { name: 'engine', aside: true, families: [['core/engine']] },
+  { name: 'engine', aside: true, families: [['core/sessions', 'core/engine']] },
   {
     name: 'doors',
     aside: true,

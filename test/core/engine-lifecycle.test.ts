@@ -198,7 +198,7 @@ describe('while the process exits', () => {
     await engine.ready()
     return engine
   }
-  const set = (engine: Engine, sid: string) => engine.prepareSet(sid, { n: sid })()
+  const set = (engine: Engine, sid: string) => engine.sessions.prepareSet(sid, { n: sid })()
 
   test.each(['snapshot', 'everysec', 'always'])(
     'with durability %s what is unsaved is written in one go',
@@ -206,7 +206,7 @@ describe('while the process exits', () => {
       const files = await filled()
       const engine = await engineOn(files, { durability })
       set(engine, 'c')
-      engine.destroy('a')
+      engine.sessions.destroy('a')
       engine.flushSync(false)
       expect(await sidsIn(await open({}, { files }))).toEqual(['b', 'c'])
     },
@@ -235,7 +235,7 @@ describe('while the process exits', () => {
       if (moment === 'write' || moment === 'rename') void engine.snapshot().catch(quiet)
       await settle(40)
       set(engine, 'b')
-      engine.destroy('a')
+      engine.sessions.destroy('a')
       engine.flushSync(false)
       const found = await open({}, { files: files.fork() })
       expect([await sidsIn(found), found.errors]).toEqual([['b'], []])

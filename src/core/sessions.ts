@@ -1,0 +1,358 @@
+/**
+ * The sessions in memory: what reading, setting, touching, destroying and time do to them.
+ *
+ * Encoding happens before anything is changed, so that a session that can't be encoded changes
+ * nothing. Each change is noted for the files; what becomes of the notes is not known here. Visits
+ * to all sessions pause now and then. Knows no callbacks, no files and no Express.
+ */
+import { randomBytes } from 'node:crypto'
+import { type Clock, Stamps } from './clock.js'
+import { Codec, SerializerCodec, type SessionCodec } from './codec.js'
+import { type CookieShape, CookieShapes, restoreCookie } from './cookie.js'
+import { StoreError, withCode } from './errors.js'
+import { type EntryRecord, FILE_ID_LENGTH } from './format.js'
+import { type Lifetime, Lifetimes, ONE_DAY } from './lifetime.js'
+import type { MergeTarget } from './merge.js'
+import type { DisposeReason, ResolvedOptions } from './options.js'
+import { Pace } from './pace.js'
+import { emptyRecord } from './snapshot.js'
+import { Table } from './table.js'
+import type { Tenure } from './tenure.js'
+import { type Removal, Tombstones } from './tombstones.js'
+
+/** A session as `get` returns it. */
+export type Session = Record<string, unknown>
+
+/** Counts since the store was made. */
+export interface Counters {
+  hits: number
+  misses: number
+  sets: number
+  touches: number
+  destroyed: number
+  expired: number
+  evicted: number
+}
+
+/** What happens to sessions without anybody asking for it. */
+export interface SessionEvents {
+  expired(sid: string): void
+  evicted(sid: string): void
+  error(error: StoreError): void
+}
+
+/** A touch is small where it moves the expiry by less than this, in ms, and than a tenth of the life. */
+const SMALL_MOVE = 60_000
+const SLOTS_AT_ONCE = 512
+/** So many ids are put in the order of use. */
+const SORTED_MOST = 10_000
+
+export class Sessions {
+  readonly counters: Counters = {
+    hits: 0,
+    misses: 0,
+    sets: 0,
+    touches: 0,
+    destroyed: 0,
+    expired: 0,
+    evicted: 0,
+  }
+  readonly shapes = new CookieShapes()
+  readonly stamps = new Stamps()
+  /** What files are read into, and written from. */
+  readonly target: MergeTarget & { codec: SessionCodec }
+  /** Where changes are noted; `undefined` where there are no files. */
+  tenure: Pick<Tenure, 'own' | 'persistence'> | undefined
+  /** Ends a prune that is under way. */
+  closed = false
+  readonly #options: ResolvedOptions
+  readonly #events: SessionEvents
+  readonly #clock: Clock
+  readonly #codec: SessionCodec
+  readonly #table: Table
+  readonly #tombstones = new Tombstones()
+  readonly #lifetimes: Lifetimes
+  readonly #record = emptyRecord()
+  #pruning: Promise<void> | undefined
+
+  constructor(options: ResolvedOptions, events: SessionEvents, clock: Clock) {
+    this.#options = options
+    this.#events = events
+    this.#clock = clock
+    this.#lifetimes = new Lifetimes(this.shapes, options.ttl, clock)
+    const makeCodec = () =>
+      options.serializer ? new SerializerCodec(options.serializer) : new Codec()
+    this.#codec = makeCodec()
+    this.#table = new Table(options, (slot) => this.#evicted(slot))
+    this.target = {
+      table: this.#table,
+      tombstones: this.#tombstones,
+      codec: this.#codec,
+      lineage: randomBytes(FILE_ID_LENGTH),
+      makeCodec,
+    }
+  }
+
+  /** Entries in memory, expired ones that nobody has noticed yet included. */
+  get size(): number {
+    return this.#table.size
+  }
+
+  get bytes(): number {
+    return this.#table.bytes
+  }
+
+  /** The session, fresh each time; `undefined` where there is none or it has expired. */
+  get(sid: string): Session | undefined {
+    const table = this.#table
+    const slot = table.use(sid, this.stamps.use())
+    if (slot < 0) {
+      this.counters.misses++
+      return undefined
+    }
+    if (table.expires(slot) <= this.#clock.now()) {
+      const last = this.#options.stale ? this.#decode(slot) : undefined
+      this.#expire(slot)
+      this.counters.misses++
+      return last
+    }
+    this.counters.hits++
+    return this.#decode(slot)
+  }
+
+  /**
+   * Encodes a session; the result puts it in place.
+   *
+   * @throws TypeError `ERR_SESSION_ENCODE`, or RangeError where it is larger than `maxBytes`
+   */
+  prepareSet(sid: string, session: object): () => void {
+    if (!sid.isWellFormed()) {
+      const message =
+        'Expected a session id of whole characters, got one with half a surrogate pair'
+      throw withCode(new TypeError(message), 'ERR_SESSION_ENCODE')
+    }
+    const body = this.#codec.encode(session, sid)
+    if (!this.#table.fits(sid, body)) {
+      const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + body.length}`
+      throw withCode(new RangeError(message), 'ERR_SESSION_ENCODE')
+    }
+    const life = this.#lifetimes.of(session, sid, this.#near(sid))
+    return () => this.#put(sid, body, life)
+  }
+
+  /** Reads what a touch would write; the result writes it. */
+  prepareTouch(sid: string, session: object): () => void {
+    const life = this.#lifetimes.of(session, sid, this.#near(sid))
+    return () => this.#touch(sid, life)
+  }
+
+  destroy(sid: string): void {
+    const slot = this.#table.find(sid)
+    if (slot < 0) {
+      // Made in the process that owns the files, and not read yet: it must not be read later.
+      if (this.tenure?.own) this.#removed(sid, this.#clock.now() + ONE_DAY)
+      // Expired by a clock that may be set back: a file may hold it, and it must not live again.
+      else this.tenure?.persistence?.removeUnseen(sid, this.stamps.next(this.#clock.now()))
+      return
+    }
+    this.counters.destroyed++
+    this.dispose(slot, 'destroyed')
+    this.#removed(sid, this.#table.expires(slot))
+    this.#table.remove(slot)
+  }
+
+  clear(): void {
+    this.counters.destroyed += this.#table.size
+    if (this.#options.dispose) {
+      for (let slot = 0; slot < this.#table.slots; slot++) {
+        if (this.#table.has(slot)) this.dispose(slot, 'destroyed')
+      }
+    }
+    this.#noteOwnClear()
+    const stamp = this.stamps.next(this.#clock.now())
+    this.#table.clear()
+    if (!this.tenure) return
+    this.#tombstones.clear(stamp)
+    this.tenure.persistence?.clear(stamp)
+  }
+
+  /** All live sessions, by sid, in an object without prototype. */
+  async all(): Promise<Record<string, Session>> {
+    const sessions = Object.create(null) as Record<string, Session>
+    await this.#walk((slot) => {
+      try {
+        sessions[this.#table.sid(slot)] = this.#decode(slot)
+      } catch (error) {
+        this.#events.error(error as StoreError)
+      }
+    })
+    return sessions
+  }
+
+  /** The sids of all live sessions; up to 10,000 of them, those used last first. */
+  async ids(): Promise<string[]> {
+    const found: { sid: string; used: number }[] = []
+    await this.#walk((slot) =>
+      found.push({ sid: this.#table.sid(slot), used: this.#table.used(slot) }),
+    )
+    // Sorting more than these would hold the loop; they come in the order of their slots.
+    if (found.length <= SORTED_MOST) found.sort((a, b) => b.used - a.used)
+    return found.map(({ sid }) => sid)
+  }
+
+  /** How many sessions are live. */
+  async length(): Promise<number> {
+    let length = 0
+    await this.#walk(() => length++)
+    return length
+  }
+
+  /** Drops what has expired; a call during one shares it. */
+  prune(): Promise<void> {
+    this.#pruning ??= this.#prune().finally(() => (this.#pruning = undefined))
+    return this.#pruning
+  }
+
+  /** The cookie that the session had: most likely the one it has. */
+  #near(sid: string): CookieShape | undefined {
+    const slot = this.#table.find(sid)
+    return slot < 0 ? undefined : this.#table.cookie(slot)
+  }
+
+  #put(sid: string, body: string, life: Lifetime): void {
+    const table = this.#table
+    const now = this.#clock.now()
+    const slot = table.find(sid)
+    this.counters.sets++
+    if (life.expires <= now) {
+      if (slot >= 0) this.#expire(slot)
+      return
+    }
+    if (slot >= 0) {
+      if (!this.#options.noDisposeOnSet) this.dispose(slot, 'replaced')
+      this.#noteShortened(sid, table.expires(slot), life.expires)
+    }
+    table.put(this.#fill(sid, life, now), body)
+    this.tenure?.own?.sets.add(sid)
+    this.tenure?.persistence?.set(sid)
+  }
+
+  #touch(sid: string, life: Lifetime): void {
+    const table = this.#table
+    const slot = table.find(sid)
+    if (slot < 0) return
+    const now = this.#clock.now()
+    this.counters.touches++
+    // What has expired does not come back by a touch, and a touch may end a life.
+    if (table.expires(slot) <= now || life.expires <= now) {
+      this.#expire(slot)
+      return
+    }
+    this.#noteShortened(sid, table.expires(slot), life.expires)
+    const moved = life.expires - table.saved(slot)
+    const small =
+      moved >= 0 &&
+      moved < Math.min(SMALL_MOVE, (life.expires - now) / 10) &&
+      life.cookie === table.cookie(slot)
+    const record = this.#fill(sid, life, now)
+    table.use(sid, record.used)
+    table.touch(slot, record)
+    this.tenure?.own?.sets.add(sid)
+    this.tenure?.persistence?.touch(sid, small)
+  }
+
+  #fill(sid: string, life: Lifetime, now: number): EntryRecord {
+    const record = this.#record
+    record.sid = sid
+    record.expires = life.expires
+    record.stamp = record.used = this.stamps.next(now)
+    record.cookie = life.cookie
+    record.cookieExpires = life.cookieExpires
+    return record
+  }
+
+  #noteShortened(sid: string, before: number, after: number): void {
+    if (after < before && this.tenure) this.#tombstones.shortened(sid, before)
+  }
+
+  #decode(slot: number): Session {
+    const session = this.#codec.decode(this.#table.body(slot))
+    const cookie = this.#table.cookie(slot)
+    if (cookie) session['cookie'] = restoreCookie(cookie, this.#table.cookieExpires(slot))
+    return session
+  }
+
+  #expire(slot: number): void {
+    const sid = this.#table.sid(slot)
+    this.counters.expired++
+    this.dispose(slot, 'expired')
+    const now = this.#clock.now()
+    // Ended before its time, or once meant to live longer: a file may hold it alive.
+    const early = this.#table.expires(slot) > now || this.#tombstones.outlives(sid, now)
+    if (this.tenure && early) this.#removed(sid, this.#table.expires(slot))
+    else this.tenure?.persistence?.expire(sid, this.#table.stamp(slot))
+    this.#table.remove(slot)
+    this.#events.expired(sid)
+  }
+
+  #evicted(slot: number): void {
+    const sid = this.#table.sid(slot)
+    this.counters.evicted++
+    this.dispose(slot, 'evicted')
+    // An older copy that comes back was no secret and is the first to go again.
+    const removal: Removal = { stamp: this.stamps.next(this.#clock.now()), until: 0 }
+    this.tenure?.persistence?.remove(sid, removal)
+    this.#events.evicted(sid)
+  }
+
+  #removed(sid: string, expires: number): void {
+    if (!this.tenure) return
+    const stamp = this.stamps.next(this.#clock.now())
+    const removal = this.#tombstones.add(sid, stamp, expires)
+    this.tenure.own?.removals.add(sid)
+    this.tenure.own?.sets.delete(sid)
+    this.tenure.persistence?.remove(sid, removal)
+  }
+
+  /** What is cleared while another process owns the files is destroyed one by one for it. */
+  #noteOwnClear(): void {
+    const own = this.tenure?.own
+    if (!own) return
+    for (let slot = 0; slot < this.#table.slots; slot++) {
+      if (this.#table.has(slot)) own.removals.add(this.#table.sid(slot))
+    }
+    own.sets.clear()
+  }
+
+  dispose(slot: number, reason: DisposeReason): void {
+    const { dispose } = this.#options
+    if (!dispose) return
+    try {
+      dispose(this.#table.sid(slot), this.#decode(slot) as never, reason)
+    } catch (cause) {
+      const message = `Expected \`dispose\` to return, found that it threw`
+      this.#events.error(new StoreError('ERR_HOOK', message, { cause }))
+    }
+  }
+
+  /** Visits the slots of all live sessions, with pauses. */
+  async #walk(visit: (slot: number) => void): Promise<void> {
+    const pace = new Pace()
+    for (let slot = 0; slot < this.#table.slots; slot++) {
+      if (this.#table.has(slot) && this.#table.expires(slot) > this.#clock.now()) visit(slot)
+      if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const pace = new Pace()
+    for (let slot = 0; slot < this.#table.slots && !this.closed; slot++) {
+      if (this.#table.has(slot) && this.#table.expires(slot) <= this.#clock.now()) {
+        this.#expire(slot)
+      }
+      if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
+    }
+    const steps = this.#tombstones.prune(this.#clock.now())
+    while (!steps.next().done) if (pace.due) await pace.pause()
+  }
+}
