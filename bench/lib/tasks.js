@@ -60,6 +60,7 @@ export const commonTasks = {
     state.pool = new Pool(state.source, poolOf ?? poolSize)
     if (poolOf === undefined) await fill(state.opened, state.source, 0, count)
     else await fillFromPool(state.store, state.pool, 0, count)
+    await state.opened.settle?.()
   },
 
   /** @param {unknown} _ @param {Record<string, any>} state */

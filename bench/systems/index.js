@@ -27,6 +27,7 @@ import * as sqlite from './better-sqlite3.js'
  * @property {() => Promise<unknown> | unknown} close
  * @property {() => void} [beginFill] filling isn't measured, and may be made quicker than `set` is
  * @property {() => void} [endFill]
+ * @property {() => Promise<unknown>} [settle] writes what filling has left for later
  *
  * @typedef {object} System
  * @property {string} id

@@ -25,7 +25,8 @@ function system(variant, optionsIn) {
       const { PersistentMemoryStore } = await import(built)
       const store = new PersistentMemoryStore({ ...optionsIn(folder), ...overrides })
       await store.ready()
-      return { store, close: () => store.close() }
+      // What filling it leaves to be written must not be written while something else is measured.
+      return { store, close: () => store.close(), settle: () => store.snapshot() }
     },
   }
 }

@@ -45,7 +45,7 @@ export async function run(context) {
   const outcomes = await alternate(context, {
     table: 'operations',
     systems: [...context.systems, nothing],
-    rounds: context.size(5, 2),
+    rounds: context.size(3, 2),
     open: { count },
     measure: (worker) => worker.call('round', limits),
   })

@@ -4,6 +4,7 @@
  * A note says what kind of record the session needs; what the record holds is read from the table
  * when it is written. No I/O.
  */
+import { SidMap } from './sid-map.js'
 import type { Removal } from './tombstones.js'
 
 /** The entry with its body, or only its cookie and expiry, or that it is gone. */
@@ -12,7 +13,7 @@ export type Change = 'set' | 'touch' | Removal
 export class Changes {
   /** The stamp of a clear that the files do not know of; 0: none. */
   cleared = 0
-  #changes = new Map<string, Change>()
+  #changes = new SidMap<Change>()
 
   get empty(): boolean {
     return this.#changes.size === 0 && this.cleared === 0
@@ -40,7 +41,7 @@ export class Changes {
   }
 
   clear(stamp: number): void {
-    this.#changes = new Map()
+    this.#changes = new SidMap()
     this.cleared = stamp
   }
 
@@ -53,7 +54,7 @@ export class Changes {
   }
 
   entries(): IterableIterator<[string, Change]> {
-    return this.#changes.entries()
+    return this.#changes[Symbol.iterator]()
   }
 
   /** Hands over all notes and starts afresh. */
@@ -62,7 +63,7 @@ export class Changes {
     taken.cleared = this.cleared
     taken.#changes = this.#changes
     this.cleared = 0
-    this.#changes = new Map()
+    this.#changes = new SidMap()
     return taken
   }
 

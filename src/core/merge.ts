@@ -167,7 +167,7 @@ export class Merge implements RecordSink {
     const translated = this.#file ? this.#translate(this.#file, body) : body
     if (again && translated === table.body(slot)) return
     if (!table.fits(record.sid, translated)) return
-    const put = table.put(record, translated)
+    const put = table.put(record, translated, slot)
     table.markSaved(put)
     this.counts.applied++
     events?.seen?.(put)

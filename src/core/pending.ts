@@ -6,6 +6,7 @@
  * nothing of when that is, and knows neither files nor clocks.
  */
 import { type Change, Changes } from './changes.js'
+import { SidMap } from './sid-map.js'
 import type { Removal } from './tombstones.js'
 
 export class Pending {
@@ -16,7 +17,7 @@ export class Pending {
   #changes = new Changes()
   /** Notes being written, put back where that fails. */
   #writing: Changes | undefined
-  #waiting = new Map<string, Exclude<Change, 'set'>>()
+  #waiting = new SidMap<Exclude<Change, 'set'>>()
 
   /** Whether the files have everything. */
   get none(): boolean {

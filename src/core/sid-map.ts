@@ -1,41 +1,62 @@
 /**
- * sid → slot, in parts.
+ * A map by sid, in parts.
  *
  * A map that outgrows its table moves all of its entries at once, which at a million of them stops
  * the event loop for a tenth of a second, in the middle of a login. Many small ones, by the last
- * characters of the sid, take turns with it.
+ * characters of the sid, take turns with it. No order: entries come part by part.
  */
 
 /** A power of two. */
 const PARTS = 256
 
-/** As much of a Map as the table needs. */
-export class SidMap {
-  readonly #parts = Array.from({ length: PARTS }, () => new Map<string, number>())
+/** As much of a Map as is needed here; entries may come and go while it is walked. */
+export class SidMap<V> {
+  /** Made when they are first needed: most of these maps stay small. */
+  #parts: (Map<string, V> | undefined)[] = []
   #size = 0
 
   get size(): number {
     return this.#size
   }
 
-  get(sid: string): number | undefined {
-    return this.#part(sid).get(sid)
+  get(sid: string): V | undefined {
+    return this.#parts[partOf(sid)]?.get(sid)
   }
 
-  /** `sid` must not be there. */
-  set(sid: string, slot: number): void {
-    this.#part(sid).set(sid, slot)
-    this.#size++
+  has(sid: string): boolean {
+    return this.#parts[partOf(sid)]?.has(sid) ?? false
+  }
+
+  set(sid: string, value: V): void {
+    if (this.#parts.length === 0)
+      this.#parts = new Array<Map<string, V> | undefined>(PARTS).fill(undefined)
+    const part = (this.#parts[partOf(sid)] ??= new Map<string, V>())
+    const before = part.size
+    part.set(sid, value)
+    this.#size += part.size - before
   }
 
   delete(sid: string): void {
-    if (this.#part(sid).delete(sid)) this.#size--
+    if (this.#parts[partOf(sid)]?.delete(sid)) this.#size--
   }
 
-  /** Where a sid belongs. Ids that end alike share a part, and lose nothing by it but the turns. */
-  #part(sid: string): Map<string, number> {
-    const last = sid.length - 1
-    // Before the first character NaN is found, which counts as 0 here.
-    return this.#parts[((sid.charCodeAt(last - 1) << 4) ^ sid.charCodeAt(last)) & (PARTS - 1)]!
+  clear(): void {
+    this.#parts = []
+    this.#size = 0
   }
+
+  *[Symbol.iterator](): IterableIterator<[string, V]> {
+    for (const part of this.#parts) if (part) yield* part
+  }
+
+  *keys(): IterableIterator<string> {
+    for (const part of this.#parts) if (part) yield* part.keys()
+  }
+}
+
+/** Where a sid belongs. Ids that end alike share a part, and lose nothing by it but the turns. */
+function partOf(sid: string): number {
+  const last = sid.length - 1
+  // Before the first character NaN is found, which counts as 0 here.
+  return ((sid.charCodeAt(last - 1) << 4) ^ sid.charCodeAt(last)) & (PARTS - 1)
 }

@@ -48,7 +48,7 @@ export class Table {
   readonly limits: TableLimits
   /** Exactly one of the two is there. */
   #lru: LRUCache<string, number> | undefined
-  #map: SidMap | undefined
+  #map: SidMap<number> | undefined
   #chunks: Chunk[] = []
   #free: number[] = []
   #slots = 0
@@ -99,9 +99,10 @@ export class Table {
   /**
    * Inserts or replaces an entry and makes it the most recently used; limits may evict others.
    * The caller has asked {@link fits}.
+   *
+   * @param found what {@link find} says, where the caller knows it from this very moment
    */
-  put(record: EntryRecord, body: string): number {
-    const found = this.find(record.sid)
+  put(record: EntryRecord, body: string, found = this.find(record.sid)): number {
     const known = found >= 0
     const slot = known ? found : this.#allocate(record.sid)
     const chunk = this.#chunk(slot)
@@ -271,7 +272,7 @@ export class Table {
 
   #makeIndex({ max, maxBytes }: TableLimits): void {
     const limited = max > 0 || maxBytes > 0
-    this.#map = limited ? undefined : new SidMap()
+    this.#map = limited ? undefined : new SidMap<number>()
     this.#lru = limited ? this.#makeLru(max, maxBytes) : undefined
   }
 

@@ -4,6 +4,8 @@
  * A removal is remembered until the removed session would have expired: from then on its own expiry
  * keeps it out. A clear is one stamp, before which everything is gone. No I/O, no clock.
  */
+import { SidMap } from './sid-map.js'
+
 export interface Removal {
   readonly stamp: number
   /** Epoch ms from which no copy of the session can be alive. */
@@ -13,9 +15,9 @@ export interface Removal {
 export class Tombstones {
   /** Everything with a stamp up to this one has been cleared; 0: nothing has. */
   cleared = 0
-  #removals = new Map<string, Removal>()
+  #removals = new SidMap<Removal>()
   /** The latest expiry a file may hold of sessions whose expiry was brought forward. */
-  #longest = new Map<string, number>()
+  #longest = new SidMap<number>()
 
   get size(): number {
     return this.#removals.size
@@ -61,7 +63,7 @@ export class Tombstones {
   }
 
   entries(): IterableIterator<[string, Removal]> {
-    return this.#removals.entries()
+    return this.#removals[Symbol.iterator]()
   }
 
   /** Forgets what can matter no more; yields now and then so that the caller may pause. */
