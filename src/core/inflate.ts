@@ -12,7 +12,7 @@ import { DEEPEST, Kind, Special, VIEWS, WIDE } from './tokens.js'
 const ABSENT = Symbol('absent')
 
 /** What is no flattened session. The codec answers it; it says nothing of the session. */
-export class NoSessionError extends Error {}
+class NoSessionError extends Error {}
 
 /** How often a record is read key by key before a function is made for it. */
 const READS_BEFORE = 4
