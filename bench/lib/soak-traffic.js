@@ -23,6 +23,8 @@ export class SoakTraffic {
   #users
   #issued = 0
   #pending = 0
+  /** Who has a request under way: one that ends after a logout would save the session anew. */
+  #busy = new Set()
   #start = 0
   /** @type {NodeJS.Timeout | undefined} */
   #timer
@@ -56,6 +58,7 @@ export class SoakTraffic {
     const seat = this.#random.below(this.#users.length)
     const user = /** @type {number} */ (this.#users[seat])
     if (what < 10) this.#login(seat)
+    else if (this.#busy.has(user)) return
     else if (what < 14) this.#logout(user)
     else this.#use(user, what < 25)
   }
@@ -74,7 +77,7 @@ export class SoakTraffic {
   /** @param {number} user */
   #logout(user) {
     const sid = sessionId(user)
-    const done = this.#expect()
+    const done = this.#expect(user)
     this.counts.logouts++
     this.store.destroy(sid, (/** @type {unknown} */ error) => {
       if (error) return done(error)
@@ -88,7 +91,7 @@ export class SoakTraffic {
   /** @param {number} user @param {boolean} changes */
   #use(user, changes) {
     const sid = sessionId(user)
-    const done = this.#expect()
+    const done = this.#expect(user)
     this.store.get(sid, (/** @type {unknown} */ error, /** @type {any} */ session) => {
       if (error || !session) {
         this.counts.gone++
@@ -102,11 +105,13 @@ export class SoakTraffic {
     })
   }
 
-  /** @returns {(error?: unknown) => void} */
-  #expect() {
+  /** @param {number} [user] @returns {(error?: unknown) => void} */
+  #expect(user) {
     this.#pending++
+    if (user !== undefined) this.#busy.add(user)
     return (error) => {
       this.#pending--
+      if (user !== undefined) this.#busy.delete(user)
       if (error) throw error
     }
   }
