@@ -5,24 +5,15 @@
 import fastifyCookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
 import fastify from 'fastify'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { PersistentMemoryStore } from '../../src/index.js'
 import { Client, sidOf } from './client.js'
-import { Stage, type Visit } from './stage.js'
+import { stage } from './on-stage.js'
+import type { Visit } from './stage.js'
 import { act, walk } from './walk.js'
 
 const minute = 60_000
 type Options = Partial<Parameters<typeof fastifySession>[1]>
-
-let stage: Stage
-beforeEach(async () => {
-  stage = await Stage.set()
-})
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await stage.clear()
-})
 
 /** An app that does what `act` does, over @fastify/session. */
 async function serve(store: PersistentMemoryStore, options: Options = {}) {
