@@ -121,7 +121,9 @@ export class PersistentMemoryStore extends session.Store {
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData): Promise<void>
   override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return this.#change(() => this.#engine.sessions.prepareSet(text(sid), session), callback, true)
+    const prepare = () =>
+      this.#engine.sessions.prepareSet(text(sid), session, !this.#engine.isReady)
+    return this.#change(prepare, callback, true)
   }
 
   /** Replaces the cookie and the expiry of a session, never its data. None there is no error. */

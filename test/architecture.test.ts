@@ -30,6 +30,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/sid-map', 'core/tombstones', 'core/changes', 'core/pending'],
       ['core/pace'],
       ['core/msgpack'],
+      ['core/span'],
     ],
   },
   {
@@ -39,7 +40,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/codec', 'core/flatten', 'core/inflate', 'core/shapes', 'core/tokens'],
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
       ['core/lifetime'],
-      ['core/table'],
+      ['core/table', 'core/slab'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],
       ['core/dating'],

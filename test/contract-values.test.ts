@@ -4,10 +4,10 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { answerOf, kinds, sessionOf, storesOf } from './contract-store.js'
+import { answerOf, kinds, sessionOf, type Store, storesOf } from './contract-store.js'
 
 describe.each(kinds)('a store $kind', ({ onFile }) => {
-  const { open, nowAndAfterRestart } = storesOf({ onFile })
+  const { begin, open, nowAndAfterRestart } = storesOf({ onFile })
 
   describe('rule 12: what goes in comes out', () => {
     /** Checks the value that comes back for one that went in, before and after a restart. */
@@ -203,6 +203,50 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       await expect(store.set('a', sessionOf({ map }))).rejects.toThrow(/map/)
       await expect(store.set('a', sessionOf({ set }))).rejects.toThrow(/set/)
       expect(await store.length()).toBe(0)
+    })
+  })
+
+  describe('a session keeps its own data where the app sets another', () => {
+    const names = ['inner', 'outer']
+    const check = async (store: Store) => {
+      for (const name of names) expect(await store.get(name)).toMatchObject({ name })
+    }
+
+    test('while the lifetime of the first is asked for', async () => {
+      const ttl = (_: unknown, sid: string) => {
+        if (sid === 'outer') void store.set('inner', sessionOf({ name: 'inner' }))
+        return 3600
+      }
+      const store: Store = await open({ ttl })
+      await store.set('outer', sessionOf({ name: 'outer' }))
+      await nowAndAfterRestart(store, check, { ttl })
+    })
+
+    test('while the first is read', async () => {
+      const store = await open()
+      const session = Object.defineProperty(sessionOf({ name: 'outer' }), 'more', {
+        enumerable: true,
+        get: () => void store.set('inner', sessionOf({ name: 'inner' })),
+      })
+      await store.set('outer', session)
+      await nowAndAfterRestart(store, check)
+    })
+
+    test('while what the first replaces is disposed of', async () => {
+      const dispose = (sid: string) => {
+        if (sid === 'outer') void store.set('inner', sessionOf({ name: 'inner' }))
+      }
+      const store: Store = await open({ dispose })
+      await store.set('outer', sessionOf({ name: 'before' }))
+      await store.set('outer', sessionOf({ name: 'outer' }))
+      await nowAndAfterRestart(store, check)
+    })
+
+    test('before the store is ready', async () => {
+      const store = begin()
+      const sets = names.map((name) => store.set(name, sessionOf({ name })))
+      await Promise.all(sets)
+      await nowAndAfterRestart(store, check)
     })
   })
 })

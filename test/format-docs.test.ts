@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { runInThisContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { Codec } from '../src/core/codec.js'
+import { bodyOf, textOf } from './support/bodies.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const text = await readFile(new URL('../docs/format.md', import.meta.url), 'utf8')
@@ -60,8 +61,8 @@ describe('docs/format.md', () => {
     codec.adopt([[first, second]])
     for (const [index, session] of sessions.entries()) {
       const body = bodies[index]!.toString('latin1')
-      expect(codec.decode(body)).toEqual(session)
-      expect(Buffer.from(codec.encode(session), 'latin1')).toEqual(bodies[index])
+      expect(codec.decode(bodyOf(body))).toEqual(session)
+      expect(Buffer.from(textOf(codec.encode(session)), 'latin1')).toEqual(bodies[index])
     }
   })
 

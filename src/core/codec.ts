@@ -1,8 +1,8 @@
 /**
  * A session's data ⇄ its encoded body.
  *
- * In comes a session as the user left it; out goes its body, a string of one-byte characters that
- * is kept in memory and written to disk as it stands, and back. Shapes that recur are told once, in
+ * In comes a session as the user left it; out goes its body, bytes that are kept in memory and
+ * written to disk as they stand, and back. Shapes that recur are told once, in
  * a list of shared structures that only grows. Never stores `cookie`, `id` or `req`, never quotes a
  * session's contents in an error, touches no file.
  *
@@ -13,14 +13,16 @@ import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js
 import { Inflater } from './inflate.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { isLeftOut, isStructureList, Shapes } from './shapes.js'
+import { type Span, spanOf } from './span.js'
 import { DEEPEST, Mode, type Token, WIDE } from './tokens.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {
   /** Encodes the data of a session: every own enumerable key but `cookie`, `id` and `req`. */
-  encode(session: object, sid?: string): string
+  /** The answer holds until the next call. */
+  encode(session: object, sid?: string): Span
   /** Decodes a body into a fresh plain object. */
-  decode(body: string): Record<string, unknown>
+  decode(body: Span): Record<string, unknown>
   /** The shared structures in the order of their indexes; append-only. */
   readonly structures: readonly (readonly string[])[]
   /** Takes over the structures of a file, if that is possible. */
@@ -43,7 +45,9 @@ export class Codec implements SessionCodec {
   readonly #inflater = new Inflater(this.#shapes)
   readonly #packr: Packer = new Packr({ useRecords: false })
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
-  /** Where in the scratch buffer the tokens lie. */
+  /** The body that was made last. */
+  readonly #packed: Span = { bytes: this.#scratch, start: 0, end: 0 }
+  /** Where the tokens lie that are being read. */
   readonly #range = { start: 0, end: 0 }
 
   get frozen(): boolean {
@@ -66,7 +70,7 @@ export class Codec implements SessionCodec {
    * 500 levels; what a getter or a `toJSON` of the session throws
    * @param sid whose it is: shapes are shared that several sessions have
    */
-  encode(session: object, sid?: string): string {
+  encode(session: object, sid?: string): Span {
     const data = sessionSeen(session)
     const flat = new Flattening(this.#shapes, sid)
     try {
@@ -78,7 +82,7 @@ export class Codec implements SessionCodec {
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
-  decode(body: string): Record<string, unknown> {
+  decode(body: Span): Record<string, unknown> {
     let session: unknown
     try {
       session = this.#unpack(body)
@@ -103,7 +107,7 @@ export class Codec implements SessionCodec {
     return this.#shapes.adopt(structures)
   }
 
-  #pack(tokens: readonly Token[], text: string): string {
+  #pack(tokens: readonly Token[], text: string): Span {
     const packed = this.#packr.pack(tokens, PACK_MODE) as Buffer & { start: number; end: number }
     const length = packed.end - packed.start
     const wide = WIDE.test(text)
@@ -112,43 +116,40 @@ export class Codec implements SessionCodec {
     packed.copy(target, HEADER, packed.start, packed.end)
     const at = HEADER + length
     const mode = !wide ? Mode.latin1 : text.isWellFormed() ? Mode.utf8 : Mode.utf16
-    const end = at + target.write(text, at, ENCODINGS[mode])
-    return target.toString('latin1', writeHeader(target, length * 4 + mode), end)
+    const span = this.#packed
+    span.bytes = target
+    span.start = writeHeader(target, length * 4 + mode)
+    span.end = at + target.write(text, at, ENCODINGS[mode])
+    return span
   }
 
-  #unpack(body: string): unknown {
-    const first = body.charCodeAt(0)
+  #unpack({ bytes, start: from, end: stop }: Span): unknown {
+    const first = bytes[from]!
     let header = first
-    let start = 1
+    let start = from + 1
     if (first === 0xcd) {
-      header = body.charCodeAt(1) * 0x100 + body.charCodeAt(2)
-      start = 3
+      header = bytes.readUInt16BE(start)
+      start += 2
     } else if (first === 0xce) {
-      header = (body.charCodeAt(1) * 0x100 + body.charCodeAt(2)) * 0x10000
-      header += body.charCodeAt(3) * 0x100 + body.charCodeAt(4)
-      start = 5
+      header = bytes.readUInt32BE(start)
+      start += 4
     } else if (first > 0x7f) return undefined
     const end = start + Math.floor(header / 4)
-    if (!(end > start && end <= body.length)) return undefined
-    const mode = header & 3
-    // Text of one-byte characters is taken from the body as it is.
-    const length = mode === Mode.latin1 ? end : body.length
-    const source = length <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(length)
-    source.write(body, 0, length, 'latin1')
+    if (!(end > start && end <= stop)) return undefined
     this.#range.start = start
     this.#range.end = end
-    const tokens: unknown = this.#packr.unpack(source, this.#range)
+    const tokens: unknown = this.#packr.unpack(bytes, this.#range)
     if (!Array.isArray(tokens)) return undefined
-    if (mode === Mode.latin1) return this.#inflater.session(tokens, body, end)
+    const mode = header & 3
     const encoding = ENCODINGS[mode]
-    const text = encoding && source.toString(encoding, end, length)
-    if (text === undefined) return undefined
+    if (encoding === undefined) return undefined
+    const text = bytes.toString(encoding, end, stop)
     // What a decoder puts in the place of bytes that are no text may be in the text itself.
-    const doubtful = mode === Mode.utf16 || text.includes('\ufffd')
-    if (doubtful && !Buffer.from(text, encoding).equals(source.subarray(end, length))) {
+    const doubtful = mode === Mode.utf16 || (mode === Mode.utf8 && text.includes('\ufffd'))
+    if (doubtful && !Buffer.from(text, encoding).equals(bytes.subarray(end, stop))) {
       return undefined
     }
-    return this.#inflater.session(tokens, text, 0)
+    return this.#inflater.session(tokens, text)
   }
 }
 
@@ -188,19 +189,19 @@ export class SerializerCodec implements SessionCodec {
   }
 
   /** @throws what `stringify` throws; TypeError `ERR_SESSION_ENCODE` if it returns no string */
-  encode(session: object): string {
+  encode(session: object): Span {
     const text: unknown = this.#serializer.stringify(dataOf(session))
     if (typeof text !== 'string') {
       throw encodeError(`Expected \`serializer.stringify\` to return a string, got ${typeof text}`)
     }
-    return Buffer.from(text, 'utf8').toString('latin1')
+    return spanOf(Buffer.from(text, 'utf8'))
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object */
-  decode(body: string): Record<string, unknown> {
+  decode({ bytes, start, end }: Span): Record<string, unknown> {
     let value: unknown
     try {
-      value = this.#serializer.parse(Buffer.from(body, 'latin1').toString('utf8'))
+      value = this.#serializer.parse(bytes.toString('utf8', start, end))
     } catch {
       // The error underneath may quote the session.
       throw undecodable()

@@ -27,6 +27,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { CookieShape } from './cookie.js'
+import type { Span } from './span.js'
 
 export const FRAME_HEADER = 17
 /** Records are gathered up to about this many bytes before a frame is closed. */
@@ -54,7 +55,7 @@ export interface RecordSink {
   /** How many structures must be known to decode the bodies that follow in this frame. */
   needs(count: number): void
   /** `body` is undefined for a touch. */
-  entry(record: EntryRecord, body: string | undefined): void
+  entry(record: EntryRecord, body: Span | undefined): void
   removal(sid: string, stamp: number, until: number): void
   clear(stamp: number): void
 }
@@ -184,9 +185,9 @@ export class RecordWriter {
     this.#number(count)
   }
 
-  entry(record: EntryRecord, body: string): void {
+  entry(record: EntryRecord, body: Span): void {
     const cookie = this.#cookie(record.cookie)
-    this.#head(8, RecordKind.entry, record.sid.length * 3 + body.length)
+    this.#head(8, RecordKind.entry, record.sid.length * 3 + body.end - body.start)
     this.#fields(record, cookie)
     this.#body(body)
     this.#records++
@@ -285,17 +286,17 @@ export class RecordWriter {
     this.#length = at + header + length
   }
 
-  #body(body: string): void {
+  #body({ bytes, start, end }: Span): void {
     const buffer = this.#buffer
     let at = this.#length
-    if (body.length < 0x10000) {
+    if (end - start < 0x10000) {
       buffer[at] = 0xc5
-      at = buffer.writeUInt16BE(body.length, at + 1)
+      at = buffer.writeUInt16BE(end - start, at + 1)
     } else {
       buffer[at] = 0xc6
-      at = buffer.writeUInt32BE(body.length, at + 1)
+      at = buffer.writeUInt32BE(end - start, at + 1)
     }
-    this.#length = at + buffer.write(body, at, 'latin1')
+    this.#length = at + bytes.copy(buffer, at, start, end)
   }
 
   #room(bytes: number): void {

@@ -71,15 +71,15 @@ export class Inflater {
   }
 
   /**
-   * The session of `tokens`, whose text is all of `text` from `position` on.
+   * The session of `tokens` and of all of `text`.
    *
    * @throws NoSessionError, and what the language throws at impossible values
    */
-  session(tokens: readonly unknown[], text: string, position: number): unknown {
+  session(tokens: readonly unknown[], text: string): unknown {
     this.#tokens = tokens
     this.#at = 0
     this.#text = text
-    this.#position = position
+    this.#position = 0
     this.#lacking = false
     const session = this.#value(0)
     if (this.#at !== tokens.length || this.#position !== text.length) throw new NoSessionError()

@@ -8,6 +8,7 @@
  */
 import type { Codec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
+import { sameBytes, type Span } from './span.js'
 import type { Table } from './table.js'
 import type { Tombstones } from './tombstones.js'
 
@@ -127,7 +128,7 @@ export class Merge implements RecordSink {
     this.#decodable = count <= known.length
   }
 
-  entry(record: EntryRecord, body: string | undefined): void {
+  entry(record: EntryRecord, body: Span | undefined): void {
     this.counts.records++
     if (record.used > this.stamp) this.stamp = record.used
     const { table, tombstones } = this.#target
@@ -144,7 +145,7 @@ export class Merge implements RecordSink {
     if (slot >= 0 && table.stamp(slot) > record.stamp) return
     // A touch may have been written with the stamp of the set that came right behind it.
     const again = slot >= 0 && table.stamp(slot) === record.stamp
-    if (again && (body === undefined || body === table.body(slot))) return
+    if (again && (body === undefined || sameBytes(body, table.body(slot)))) return
     if (record.stamp <= (this.#evicted.get(record.sid) ?? 0)) return
     if (body === undefined) {
       if (slot < 0) return
@@ -165,8 +166,8 @@ export class Merge implements RecordSink {
       tombstones.shortened(record.sid, table.expires(slot))
     }
     const translated = this.#file ? this.#translate(this.#file, body) : body
-    if (again && translated === table.body(slot)) return
-    if (!table.fits(record.sid, translated)) return
+    if (again && sameBytes(translated, table.body(slot))) return
+    if (!table.fits(record.sid, translated.end - translated.start)) return
     const put = table.put(record, translated, slot)
     table.markSaved(put)
     this.counts.applied++
@@ -210,7 +211,7 @@ export class Merge implements RecordSink {
     this.counts.removed++
   }
 
-  #translate(file: { structures: string[][]; codec: BodyCodec | undefined }, body: string): string {
+  #translate(file: { structures: string[][]; codec: BodyCodec | undefined }, body: Span): Span {
     if (!file.codec) {
       file.codec = this.#target.makeCodec()
       file.codec.adopt(file.structures)

@@ -7,6 +7,7 @@
 import { LATEST_DATE, LATEST_STAMP } from './clock.js'
 import type { CookieShape, CookieShapes } from './cookie.js'
 import { type EntryRecord, MalformedError, RecordKind, type RecordSink } from './format.js'
+import { type Span, spanOf } from './span.js'
 
 /** How many fields a record of each kind has, by kind. */
 const FIELDS = [0, 3, 3, 8, 7, 4, 2, 2]
@@ -17,6 +18,7 @@ export class RecordReader {
   #cookies: CookieShape[] = []
   #source: Buffer = Buffer.alloc(0)
   #position = 0
+  readonly #span: Span = spanOf(this.#source)
   readonly #entry: EntryRecord = {
     sid: '',
     expires: 0,
@@ -157,14 +159,17 @@ export class RecordReader {
     return this.#source.toString('utf8', at, at + length)
   }
 
-  #body(): string {
+  #body(): Span {
     const token = this.#byte()
     let length: number
     if (token === 0xc5) length = this.#source.readUInt16BE(this.#take(2))
     else if (token === 0xc6) length = this.#source.readUInt32BE(this.#take(4))
     else throw this.#malformed('a body')
-    const at = this.#take(length)
-    return this.#source.toString('latin1', at, at + length)
+    const span = this.#span
+    span.bytes = this.#source
+    span.start = this.#take(length)
+    span.end = span.start + length
+    return span
   }
 
   /** Moves past `length` bytes that must be there; returns where they start. */

@@ -16,6 +16,7 @@ import type { MergeTarget } from './merge.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
 import { emptyRecord } from './snapshot.js'
+import { copyOf, type Span } from './span.js'
 import { Table } from './table.js'
 import type { Tenure } from './tenure.js'
 import { type Removal, Tombstones } from './tombstones.js'
@@ -123,20 +124,24 @@ export class Sessions {
   /**
    * Encodes a session; the result puts it in place.
    *
+   * @param later whether anything else may be encoded before the result is called
    * @throws TypeError `ERR_SESSION_ENCODE`, or RangeError where it is larger than `maxBytes`
    */
-  prepareSet(sid: string, session: object): () => void {
+  prepareSet(sid: string, session: object, later: boolean): () => void {
     if (!sid.isWellFormed()) {
       const message =
         'Expected a session id of whole characters, got one with half a surrogate pair'
       throw withCode(new TypeError(message), 'ERR_SESSION_ENCODE')
     }
-    const body = this.#codec.encode(session, sid)
-    if (!this.#table.fits(sid, body)) {
-      const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + body.length}`
+    // First, since it may run code of the app, which may set another session.
+    const life = this.#lifetimes.of(session, sid, this.#near(sid))
+    const encoded = this.#codec.encode(session, sid)
+    const length = encoded.end - encoded.start
+    if (!this.#table.fits(sid, length)) {
+      const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + length}`
       throw withCode(new RangeError(message), 'ERR_SESSION_ENCODE')
     }
-    const life = this.#lifetimes.of(session, sid, this.#near(sid))
+    const body = later || this.#options.dispose ? copyOf(encoded) : encoded
     return () => this.#put(sid, body, life)
   }
 
@@ -219,7 +224,7 @@ export class Sessions {
     return slot < 0 ? undefined : this.#table.cookie(slot)
   }
 
-  #put(sid: string, body: string, life: Lifetime): void {
+  #put(sid: string, body: Span, life: Lifetime): void {
     const table = this.#table
     const now = this.#clock.now()
     const slot = table.find(sid)

@@ -11,6 +11,8 @@ import { LRUCache } from 'lru-cache'
 import type { CookieShape } from './cookie.js'
 import type { EntryRecord } from './format.js'
 import { SidMap } from './sid-map.js'
+import { lengthAt, PLACE, Slab } from './slab.js'
+import type { Span } from './span.js'
 
 const CHUNK_BITS = 13
 const CHUNK = 1 << CHUNK_BITS
@@ -28,9 +30,10 @@ const COOKIE_EXPIRES = 3
 /** Columns grow by chunks: nothing is ever copied, so no `set` pays for a million others. */
 class Chunk {
   readonly sids = new Array<string | undefined>(CHUNK).fill(undefined)
-  readonly bodies = new Array<string>(CHUNK).fill('')
   readonly cookies = new Array<CookieShape | undefined>(CHUNK).fill(undefined)
   readonly numbers = new Float64Array(CHUNK * NUMBERS)
+  /** Where the bodies lie. */
+  readonly places = new Uint32Array(CHUNK * PLACE)
   /** The expiry that the files hold, in whole seconds; 0 where they hold none. */
   readonly saved = new Uint32Array(CHUNK)
 }
@@ -50,6 +53,7 @@ export class Table {
   #lru: LRUCache<string, number> | undefined
   #map: SidMap<number> | undefined
   #chunks: Chunk[] = []
+  #slab = new Slab()
   #free: number[] = []
   #slots = 0
   #bytes = 0
@@ -92,24 +96,26 @@ export class Table {
   }
 
   /** Whether an entry of these sizes can be held at all. */
-  fits(sid: string, body: string): boolean {
-    return this.limits.maxBytes === 0 || sid.length + body.length <= this.limits.maxBytes
+  fits(sid: string, length: number): boolean {
+    return this.limits.maxBytes === 0 || sid.length + length <= this.limits.maxBytes
   }
 
   /**
    * Inserts or replaces an entry and makes it the most recently used; limits may evict others.
-   * The caller has asked {@link fits}.
+   * The caller has asked {@link fits}. The body is copied.
    *
    * @param found what {@link find} says, where the caller knows it from this very moment
    */
-  put(record: EntryRecord, body: string, found = this.find(record.sid)): number {
+  put(record: EntryRecord, body: Span, found = this.find(record.sid)): number {
     const known = found >= 0
     const slot = known ? found : this.#allocate(record.sid)
     const chunk = this.#chunk(slot)
     const i = slot & MASK
-    const grown = body.length + (known ? -chunk.bodies[i]!.length : record.sid.length)
+    const length = body.end - body.start
+    const grown = length + (known ? -lengthAt(chunk.places, i * PLACE) : record.sid.length)
     this.#bytes += grown
-    chunk.bodies[i] = body
+    if (known) this.#slab.replace(body, chunk.places, i * PLACE)
+    else this.#slab.add(body, chunk.places, i * PLACE)
     this.#write(chunk, i, record)
     if (!this.#lru) {
       if (!known) this.#map!.set(record.sid, slot)
@@ -117,7 +123,7 @@ export class Table {
     }
     // lru-cache keeps the size it knows while the value, our slot, stays the same.
     if (this.limits.maxBytes > 0 && known && grown !== 0) this.#lru.delete(record.sid)
-    this.#lru.set(record.sid, slot, this.#sized(record.sid, body))
+    this.#lru.set(record.sid, slot, this.#sized(record.sid, length))
     return slot
   }
 
@@ -141,6 +147,7 @@ export class Table {
   clear(): void {
     this.#makeIndex(this.limits)
     this.#chunks = []
+    this.#slab = new Slab()
     this.#free = []
     this.#slots = 0
     this.#bytes = 0
@@ -163,8 +170,8 @@ export class Table {
     this.#makeIndex(this.limits)
     for (const slot of slots) {
       const sid = this.sid(slot)
-      const body = this.body(slot)
-      if (this.fits(sid, body)) this.#lru!.set(sid, slot, this.#sized(sid, body))
+      const length = this.length(slot)
+      if (this.fits(sid, length)) this.#lru!.set(sid, slot, this.#sized(sid, length))
       else {
         this.#onEvict(slot)
         this.#release(slot)
@@ -181,8 +188,14 @@ export class Table {
     return this.#chunk(slot).sids[slot & MASK]!
   }
 
-  body(slot: number): string {
-    return this.#chunk(slot).bodies[slot & MASK]!
+  /** The body where it lies. The answer is one object, and holds until the next call. */
+  body(slot: number): Span {
+    return this.#slab.at(this.#chunk(slot).places, (slot & MASK) * PLACE)
+  }
+
+  /** Bytes of the body. */
+  length(slot: number): number {
+    return lengthAt(this.#chunk(slot).places, (slot & MASK) * PLACE)
   }
 
   cookie(slot: number): CookieShape | undefined {
@@ -258,15 +271,15 @@ export class Table {
   #release(slot: number): void {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
-    this.#bytes -= chunk.sids[i]!.length + chunk.bodies[i]!.length
+    this.#bytes -= chunk.sids[i]!.length + lengthAt(chunk.places, i * PLACE)
     chunk.sids[i] = undefined
-    chunk.bodies[i] = ''
+    this.#slab.remove(chunk.places, i * PLACE)
     chunk.cookies[i] = undefined
     this.#free.push(slot)
   }
 
-  #sized(sid: string, body: string): { size: number } {
-    if (this.limits.maxBytes > 0) this.#setOptions.size = sid.length + body.length || 1
+  #sized(sid: string, length: number): { size: number } {
+    if (this.limits.maxBytes > 0) this.#setOptions.size = sid.length + length || 1
     return this.#setOptions
   }
 

@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { Codec, SerializerCodec } from '../../src/core/codec.js'
 import { StoreError } from '../../src/core/errors.js'
 import { roundTrip } from './codec-data.js'
+import { bodyOf, textOf } from '../support/bodies.js'
 
 describe('a session that cannot be encoded', () => {
   function failure(session: object): Error & { code?: string } {
     try {
-      new Codec().encode(session)
+      textOf(new Codec().encode(session))
     } catch (error) {
       return error as Error
     }
@@ -58,8 +59,8 @@ describe('a session that cannot be encoded', () => {
       let deep: unknown = 'bottom'
       for (let level = 0; level < 500; level++) deep = wrap(deep)
       const codec = new Codec()
-      for (let time = 0; time < 10; time++) codec.encode({ deep: { value: 1 } })
-      const back = JSON.stringify(codec.decode(codec.encode({ deep })))
+      for (let time = 0; time < 10; time++) textOf(codec.encode({ deep: { value: 1 } }))
+      const back = JSON.stringify(codec.decode(bodyOf(textOf(codec.encode({ deep })))))
       assert.equal(back, JSON.stringify({ deep }))
       expect(failure({ deep: wrap(deep) }).message).toContain('500')
     }
@@ -83,9 +84,14 @@ describe('a session that cannot be encoded', () => {
       },
     }
     for (let time = 0; time < 20; time++) {
-      assert.throws(() => codec.encode({ first: { a: 1 }, bad }), thrown)
-      assert.throws(() => codec.encode({ a: { toJSON: () => assert.fail(thrown) } }), thrown)
-      assert.deepStrictEqual(codec.decode(codec.encode({ a: { b: 2 } })), { a: { b: 2 } })
+      assert.throws(() => textOf(codec.encode({ first: { a: 1 }, bad })), thrown)
+      assert.throws(
+        () => textOf(codec.encode({ a: { toJSON: () => assert.fail(thrown) } })),
+        thrown,
+      )
+      assert.deepStrictEqual(codec.decode(bodyOf(textOf(codec.encode({ a: { b: 2 } })))), {
+        a: { b: 2 },
+      })
     }
   })
 
@@ -105,11 +111,14 @@ describe('SerializerCodec', () => {
 
   it('hands the data to stringify and its text to parse', () => {
     const session = { cookie: {}, id: 'x', req: {}, name: 'Zoë €😀', n: { cookie: 1 } }
-    const body = codec.encode(session)
+    const body = textOf(codec.encode(session))
     assert.match(body, /^[\0-\xff]*$/)
     assert.equal(Buffer.from(body, 'latin1').toString(), '{"name":"Zoë €😀","n":{"cookie":1}}')
-    assert.deepStrictEqual(codec.decode(body), { name: 'Zoë €😀', n: { cookie: 1 } })
-    assert.equal(codec.encode({ toJSON: () => ({ id: 1, by: 'toJSON' }) }), '{"by":"toJSON"}')
+    assert.deepStrictEqual(codec.decode(bodyOf(body)), { name: 'Zoë €😀', n: { cookie: 1 } })
+    assert.equal(
+      textOf(codec.encode({ toJSON: () => ({ id: 1, by: 'toJSON' }) })),
+      '{"by":"toJSON"}',
+    )
   })
 
   it('has no structures', () => {
@@ -121,15 +130,15 @@ describe('SerializerCodec', () => {
   it('throws what stringify throws, and for what is no string', () => {
     const thrown = new Error('mine')
     const broken = new SerializerCodec({ stringify: () => assert.fail(thrown), parse: () => ({}) })
-    assert.throws(() => broken.encode({}), thrown)
+    assert.throws(() => textOf(broken.encode({})), thrown)
     const none = new SerializerCodec({ stringify: () => undefined as never, parse: () => ({}) })
-    assert.throws(() => none.encode({}), { name: 'TypeError', code: 'ERR_SESSION_ENCODE' })
+    assert.throws(() => textOf(none.encode({})), { name: 'TypeError', code: 'ERR_SESSION_ENCODE' })
   })
 
   it('quotes nothing of what cannot be parsed', () => {
     for (const body of ['{"secret":"hunter2"', '"hunter2"', 'null', '[1]']) {
       assert.throws(
-        () => codec.decode(body),
+        () => codec.decode(bodyOf(body)),
         (error) =>
           error instanceof StoreError &&
           error.code === 'ERR_SESSION_DECODE' &&

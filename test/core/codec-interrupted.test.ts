@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, vi } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import { decodesAll, onDisk, restarted, shaped, teach } from './codec-data.js'
+import { bodyOf, textOf } from '../support/bodies.js'
 
 describe('shared structures', () => {
   it('stay whole when an encode throws half-way', () => {
@@ -11,11 +12,11 @@ describe('shared structures', () => {
       for (let shape = 0; shape < 40; shape++) {
         const cycle: unknown[] = []
         cycle.push(shaped(shape, 1), cycle)
-        assert.throws(() => codec.encode({ ok: shaped(shape, 1), cycle }), {
+        assert.throws(() => textOf(codec.encode({ ok: shaped(shape, 1), cycle })), {
           code: 'ERR_SESSION_ENCODE',
         })
         const session = shaped(shape, { time })
-        bodies.set(session, codec.encode(session))
+        bodies.set(session, textOf(codec.encode(session)))
       }
     }
     decodesAll(codec, bodies)
@@ -37,16 +38,16 @@ describe('shared structures', () => {
             if (depth === 0) return { x: time, y: [1.5] }
             const session = make(depth - 1)
             const expected = JSON.parse(JSON.stringify(session)) as object
-            bodies.set(expected, codec.encode(session))
-            assert.deepStrictEqual(other.decode(other.encode(session)), expected)
-            assert.throws(() => codec.encode({ toJSON: () => 1 }))
+            bodies.set(expected, textOf(codec.encode(session)))
+            assert.deepStrictEqual(other.decode(bodyOf(textOf(other.encode(session)))), expected)
+            assert.throws(() => textOf(codec.encode({ toJSON: () => 1 })))
             return { x: depth, y: [1.5] }
           },
         },
         after: { x: depth, y: [time] },
       })
       const session = make(3)
-      bodies.set(JSON.parse(JSON.stringify(session)) as object, codec.encode(session))
+      bodies.set(JSON.parse(JSON.stringify(session)) as object, textOf(codec.encode(session)))
     }
     decodesAll(codec, bodies)
   })
@@ -55,9 +56,9 @@ describe('shared structures', () => {
     const codec = new Codec()
     const nested = (depth: number): object => ({
       a: depth,
-      b: { toJSON: () => (depth > 0 ? codec.encode(nested(depth - 1)).length : 0) },
+      b: { toJSON: () => (depth > 0 ? textOf(codec.encode(nested(depth - 1))).length : 0) },
     })
-    for (let time = 0; time < 5; time++) codec.encode(nested(20))
+    for (let time = 0; time < 5; time++) textOf(codec.encode(nested(20)))
     assert.deepStrictEqual(codec.structures, [['a', 'b']])
   })
 
@@ -68,15 +69,15 @@ describe('shared structures', () => {
     for (let time = 0; time < 60; time++) {
       const inner = (part: number): object => {
         const session = shaped(part, { time, list: [shaped(part + 1, 'text of some length')] })
-        bodies.set(session, codec.encode(session))
-        assert.deepStrictEqual(other.decode(other.encode(session)), session)
-        assert.deepStrictEqual(codec.decode(codec.encode(session)), session)
+        bodies.set(session, textOf(codec.encode(session)))
+        assert.deepStrictEqual(other.decode(bodyOf(textOf(other.encode(session)))), session)
+        assert.deepStrictEqual(codec.decode(bodyOf(textOf(codec.encode(session)))), session)
         // One that goes the other way, and one that fails on it.
         const special = { ...session, at: new Date(time) }
-        bodies.set(special, codec.encode(special))
+        bodies.set(special, textOf(codec.encode(special)))
         const cycle: Record<string, unknown> = { ...shaped(part + 2, 1), at: new Date(0) }
         cycle['cycle'] = cycle
-        assert.throws(() => codec.encode(cycle), { code: 'ERR_SESSION_ENCODE' })
+        assert.throws(() => textOf(codec.encode(cycle)), { code: 'ERR_SESSION_ENCODE' })
         return { part }
       }
       const session = {
@@ -97,7 +98,7 @@ describe('shared structures', () => {
         top: { part: time % 7 },
         last: { x: [{ y: 1 }], z: 'a text' },
       }
-      bodies.set(expected, codec.encode(session))
+      bodies.set(expected, textOf(codec.encode(session)))
     }
     decodesAll(codec, bodies)
     decodesAll(restarted(codec), bodies)
@@ -117,13 +118,13 @@ describe('shared structures', () => {
         },
         last: { w: { v: time } },
       }
-      const body = codec.encode(session)
-      kept.push([body, codec.decode(body)])
+      const body = textOf(codec.encode(session))
+      kept.push([body, codec.decode(bodyOf(body))])
       const later = shaped(time % 10, time)
-      kept.push([codec.encode(later), later])
+      kept.push([textOf(codec.encode(later)), later])
     }
     const other = restarted(codec)
-    for (const [body, session] of kept) assert.deepStrictEqual(other.decode(body), session)
+    for (const [body, session] of kept) assert.deepStrictEqual(other.decode(bodyOf(body)), session)
   })
 
   it('stay whole when a getter adds to its object', () => {
@@ -144,13 +145,13 @@ describe('shared structures', () => {
       // JSON too asks for what was there when it came to the object, and then for all of it.
       for (const same of [make(), session]) {
         const expected = JSON.stringify(same)
-        const body = codec.encode(session)
-        kept.push([body, codec.decode(body)])
+        const body = textOf(codec.encode(session))
+        kept.push([body, codec.decode(bodyOf(body))])
         assert.deepStrictEqual(kept.at(-1)?.[1], JSON.parse(expected))
       }
     }
     const other = restarted(codec)
-    for (const [body, session] of kept) assert.deepStrictEqual(other.decode(body), session)
+    for (const [body, session] of kept) assert.deepStrictEqual(other.decode(bodyOf(body)), session)
   })
 
   it('stay whole when a getter throws, at whatever place', () => {
@@ -171,12 +172,12 @@ describe('shared structures', () => {
           last: shaped(time + 3, 1),
         }
         try {
-          codec.encode(bad)
+          textOf(codec.encode(bad))
         } catch (error) {
           assert.equal(error, thrown)
         }
         const session = shaped(time, { reading, of: shaped(time + 1, [time]) })
-        bodies.set(session, codec.encode(session))
+        bodies.set(session, textOf(codec.encode(session)))
       }
     }
     decodesAll(codec, bodies)
@@ -189,7 +190,7 @@ describe('shared structures', () => {
     for (let time = 0; time < 12; time++) {
       const many = Array.from({ length: 6000 }, (_, index) => ({ [`k${time}-${index}`]: index }))
       const session = { a: { many, b: [{ c: time }] }, d: { e: 1 } }
-      bodies.set(session, codec.encode(session))
+      bodies.set(session, textOf(codec.encode(session)))
     }
     assert.equal(new Set(codec.structures.map(String)).size, codec.structures.length)
     decodesAll(codec, bodies)
@@ -203,7 +204,7 @@ describe('shared structures', () => {
       for (const [index, codec] of codecs.entries()) {
         for (let shape = index; shape < index + 40; shape++) {
           const session = shaped(shape, { time, text: 'é'.repeat(index + 4) })
-          all[index]?.set(session, codec.encode(session))
+          all[index]?.set(session, textOf(codec.encode(session)))
         }
       }
     }

@@ -198,7 +198,7 @@ describe('while the process exits', () => {
     await engine.ready()
     return engine
   }
-  const set = (engine: Engine, sid: string) => engine.sessions.prepareSet(sid, { n: sid })()
+  const set = (engine: Engine, sid: string) => engine.sessions.prepareSet(sid, { n: sid }, false)()
 
   test.each(['snapshot', 'everysec', 'always'])(
     'with durability %s what is unsaved is written in one go',

@@ -17,7 +17,7 @@ function flatten(session: object, shapes = new Shapes()): { tokens: Token[]; tex
 /** There and back. */
 function through(session: object, shapes = new Shapes()): unknown {
   const { tokens, text } = flatten(session, shapes)
-  return new Inflater(shapes).session(tokens, text, 0)
+  return new Inflater(shapes).session(tokens, text)
 }
 
 describe('Flattening', () => {
@@ -73,7 +73,7 @@ describe('Flattening', () => {
     const { tokens, text } = flatten({ bytes, typed, buffer: typed.buffer }, shapes)
     bytes.fill(9)
     typed.fill(9)
-    assert.deepStrictEqual(new Inflater(shapes).session(tokens, text, 0), {
+    assert.deepStrictEqual(new Inflater(shapes).session(tokens, text), {
       bytes: Buffer.from([1, 2, 3]),
       typed: Float64Array.of(1, 2),
       buffer: Float64Array.of(1, 2).buffer,

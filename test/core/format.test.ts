@@ -5,6 +5,7 @@ import { LATEST_DATE, LATEST_STAMP } from '../../src/core/clock.js'
 import type { CookieShape } from '../../src/core/cookie.js'
 import { FRAME_TARGET, MalformedError, RecordWriter } from '../../src/core/format.js'
 import { RecordReader } from '../../src/core/records.js'
+import { bodyOf } from '../support/bodies.js'
 import { anyBody, anyNumber, anyText, ListSink, recordOf, shapes } from '../support/records.js'
 
 const cookies: (CookieShape | undefined)[] = [
@@ -40,7 +41,8 @@ const write = fc.oneof(
 /** The payload of a frame of these records, as a copy, and what a reader is to be told. */
 function payloadOf(writes: readonly (readonly unknown[])[], writer = new RecordWriter()) {
   writer.reset()
-  for (const [method, ...values] of writes) {
+  for (const [method, ...fields] of writes) {
+    const values = method === 'entry' ? [fields[0], bodyOf(fields[1] as string)] : fields
     ;(writer as unknown as Record<string, (...values: unknown[]) => void>)[method as string]!(
       ...values,
     )

@@ -9,7 +9,7 @@ import { DEEPEST } from '../../src/core/tokens.js'
 function inflate(tokens: readonly unknown[], text = '', list: string[][] = [['a', 'b']]): unknown {
   const shapes = new Shapes()
   shapes.adopt(list)
-  return new Inflater(shapes).session(tokens, text, 0)
+  return new Inflater(shapes).session(tokens, text)
 }
 
 describe('Inflater', () => {

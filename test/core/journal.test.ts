@@ -19,6 +19,7 @@ import {
   teach,
 } from '../support/records.js'
 import { NOON } from '../support/stub-clock.js'
+import { textOf } from '../support/bodies.js'
 
 const JOURNAL = `${PATH}.journal-1`
 
@@ -86,7 +87,7 @@ describe('each change', () => {
       putSession(target, 'set', { n: 3 }, { stamp: 8 })
     })
     const expires = NOON + HOUR
-    const body = Buffer.from(target.table.body(target.table.find('set')), 'latin1')
+    const body = Buffer.from(textOf(target.table.body(target.table.find('set'))), 'latin1')
     const records = recordsIn(files)
     expect(records[0]).toEqual([6, 3])
     const entry = records.findIndex(([kind]) => kind === 3)

@@ -14,6 +14,7 @@ import {
   teach,
 } from '../support/records.js'
 import { NOON } from '../support/stub-clock.js'
+import { bodyOf } from '../support/bodies.js'
 
 // One that makes no structures: its bodies need none.
 const codec = new Codec()
@@ -176,7 +177,7 @@ describe('bodies', () => {
     merge.begin(Buffer.alloc(16, 99))
     structures.forEach((keys, id) => merge.structure(id, keys))
     merge.needs(structures.length)
-    merge.entry(recordOf({ sid: 'a' }), body)
+    merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
     expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
     expect(structuresOf(target.codec)).toEqual([['quite', 'different']])
   })
@@ -184,11 +185,11 @@ describe('bodies', () => {
   test('of our lineage need the structures that the file tells', () => {
     const { target, merge } = begin()
     merge.needs(structures.length)
-    merge.entry(recordOf({ sid: 'too early' }), body)
+    merge.entry(recordOf({ sid: 'too early' }), bodyOf(body))
     expect([contentsOf(target), merge.counts.undecodable]).toEqual([{}, 1])
     structures.forEach((keys, id) => merge.structure(id, keys))
     merge.needs(structures.length)
-    merge.entry(recordOf({ sid: 'a' }), body)
+    merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
     expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
   })
 
@@ -198,7 +199,7 @@ describe('bodies', () => {
     merge.structure(4294967294, ['far', 'away'])
     merge.structure(0, ['twice', 'twice'])
     merge.needs(1)
-    merge.entry(recordOf({ sid: 'lost' }), body)
+    merge.entry(recordOf({ sid: 'lost' }), bodyOf(body))
     merge.needs(0)
     entry('kept', 1)
     expect(Object.keys(contentsOf(target))).toEqual(['kept'])
@@ -208,7 +209,7 @@ describe('bodies', () => {
   test('that can not be translated are malformed', () => {
     const { merge } = begin()
     merge.begin(Buffer.alloc(16, 99))
-    expect(() => merge.entry(recordOf({ sid: 'a' }), '\xc1\xff')).toThrow(MalformedError)
+    expect(() => merge.entry(recordOf({ sid: 'a' }), bodyOf('\xc1\xff'))).toThrow(MalformedError)
   })
 
   test('too large for `maxBytes` are left out', () => {

@@ -22,6 +22,7 @@ import {
   teach,
 } from '../support/records.js'
 import { NOON } from '../support/stub-clock.js'
+import { bodyOf } from '../support/bodies.js'
 
 interface Written {
   files: MemoryFiles
@@ -218,7 +219,7 @@ describe('what changes while a snapshot is written', () => {
         else {
           expect(known.length).toBeGreaterThanOrEqual(needs)
           codec.adopt(known.slice(0, needs))
-          decoded.push(codec.decode(second as string))
+          decoded.push(codec.decode(bodyOf(second as string)))
         }
       }
     })

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import type { EntryRecord } from '../../src/core/format.js'
 import { Table } from '../../src/core/table.js'
 import { recordOf } from '../support/records.js'
+import { bodyOf, textOf } from '../support/bodies.js'
 
-const bodyOf = (length: number) => 'x'.repeat(length)
+const letters = (length: number) => 'x'.repeat(length)
 
 /** The table as a list from the least to the most recently used, and nothing clever. */
 class Model {
@@ -88,9 +89,9 @@ function run(steps: Step[], bounds: { max: number; maxBytes: number }) {
   for (const one of steps) {
     stamp++
     if (one.do === 'put') {
-      const body = bodyOf(one.length)
-      if (!table.fits(one.sid, body)) continue
-      table.put(recordOf({ sid: one.sid, stamp }), body)
+      const body = letters(one.length)
+      if (!table.fits(one.sid, body.length)) continue
+      table.put(recordOf({ sid: one.sid, stamp }), bodyOf(body))
       model.put(recordOf({ sid: one.sid, stamp }), body)
     } else if (one.do === 'clear') {
       table.clear()
@@ -103,12 +104,12 @@ function run(steps: Step[], bounds: { max: number; maxBytes: number }) {
       const records = one.sids.map((sid, i) => {
         // Files tell entries in any order; what was used last is told by the records.
         const record = recordOf({ sid, stamp, used: stamp + 100 - i })
-        return { record, body: bodyOf((i % 20) + 1) }
+        return { record, body: letters((i % 20) + 1) }
       })
       for (const { record, body } of records)
-        if (table.fits(record.sid, body)) table.put(record, body)
+        if (table.fits(record.sid, body.length)) table.put(record, bodyOf(body))
       table.endLoad()
-      model.load(records.filter(({ record, body }) => table.fits(record.sid, body)))
+      model.load(records.filter(({ record, body }) => table.fits(record.sid, body.length)))
       // Uses from here on are later than all that was loaded.
       stamp += 200
     } else {
@@ -139,7 +140,7 @@ function walk(table: Table) {
     const record = recordOf({ sid: '' })
     table.read(slot, record)
     expect(table.find(record.sid)).toBe(slot)
-    found.push({ record, body: table.body(slot) })
+    found.push({ record, body: textOf(table.body(slot)) })
   }
   return found
 }
@@ -168,8 +169,8 @@ describe('against a list in the order of use', () => {
         const before = evicted.length
         for (let i = 0; i < 8; i++) {
           const record = recordOf({ sid: `new-${i}`, stamp: 1e6 + i })
-          table.put(record, bodyOf(10))
-          model.put(record, bodyOf(10))
+          table.put(record, bodyOf(letters(10)))
+          model.put(record, letters(10))
         }
         expect(evicted.slice(before)).toEqual(model.evicted.slice(before))
       }),
@@ -191,9 +192,9 @@ describe('against a list in the order of use', () => {
 test('an entry that grows makes others go where `maxBytes` says so', () => {
   const evicted: string[] = []
   const table = new Table({ max: 0, maxBytes: 100 }, (slot) => evicted.push(table.sid(slot)))
-  table.put(recordOf({ sid: 'a', stamp: 1 }), bodyOf(20))
-  table.put(recordOf({ sid: 'b', stamp: 2 }), bodyOf(20))
-  table.put(recordOf({ sid: 'b', stamp: 3 }), bodyOf(90))
+  table.put(recordOf({ sid: 'a', stamp: 1 }), bodyOf(letters(20)))
+  table.put(recordOf({ sid: 'b', stamp: 2 }), bodyOf(letters(20)))
+  table.put(recordOf({ sid: 'b', stamp: 3 }), bodyOf(letters(90)))
   expect(evicted).toEqual(['a'])
   expect(table.bytes).toBe(91)
 })
@@ -201,10 +202,10 @@ test('an entry that grows makes others go where `maxBytes` says so', () => {
 test('an evicted entry can still be read when its eviction is told', () => {
   const told: unknown[] = []
   const table = new Table({ max: 1, maxBytes: 0 }, (slot) =>
-    told.push([table.sid(slot), table.body(slot), table.expires(slot)]),
+    told.push([table.sid(slot), textOf(table.body(slot)), table.expires(slot)]),
   )
-  table.put(recordOf({ sid: 'a', expires: 7 }), 'body of a')
-  table.put(recordOf({ sid: 'b' }), 'body of b')
+  table.put(recordOf({ sid: 'a', expires: 7 }), bodyOf('body of a'))
+  table.put(recordOf({ sid: 'b' }), bodyOf('body of b'))
   expect(told).toEqual([['a', 'body of a', 7]])
 })
 
@@ -214,7 +215,7 @@ test('a walk by slot that pauses meets every entry that stays, and those once', 
     fc.property(fc.array(stays, { minLength: 1, maxLength: 30 }), fc.nat(29), (doings, gone) => {
       const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
       const sids = Array.from({ length: 30 }, (_, i) => `sid-${i}`)
-      sids.forEach((sid, i) => table.put(recordOf({ sid, stamp: i }), 'body'))
+      sids.forEach((sid, i) => table.put(recordOf({ sid, stamp: i }), bodyOf('body')))
       const met: string[] = []
       for (let slot = 0; slot < table.slots; slot++) {
         if (table.has(slot)) met.push(table.sid(slot))
@@ -225,11 +226,11 @@ test('a walk by slot that pauses meets every entry that stays, and those once', 
           if (at < 0) continue
           if (doing === 'use') table.use(sid, 1000 + slot)
           else if (doing === 'touch') table.touch(at, recordOf({ sid, stamp: 1000 + slot }))
-          else table.put(recordOf({ sid, stamp: 1000 + slot }), 'another body')
+          else table.put(recordOf({ sid, stamp: 1000 + slot }), bodyOf('another body'))
         }
         const drop = table.find(sids[gone]!)
         if (slot === gone && drop >= 0) table.remove(drop)
-        table.put(recordOf({ sid: `late-${slot % 3}` }), '')
+        table.put(recordOf({ sid: `late-${slot % 3}` }), bodyOf(''))
       }
       const first = met.filter((sid) => sid.startsWith('sid-'))
       expect(new Set(first).size).toBe(first.length)
@@ -241,12 +242,12 @@ test('a walk by slot that pauses meets every entry that stays, and those once', 
 test('the expiry that files hold is noted to the second, and forgotten with the entry', () => {
   const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
   const expires = Date.UTC(2033, 1, 1) + 999
-  const slot = table.put(recordOf({ sid: 'a', expires }), '')
+  const slot = table.put(recordOf({ sid: 'a', expires }), bodyOf(''))
   expect(table.saved(slot)).toBe(0)
   table.markSaved(slot)
   expect(table.saved(slot)).toBe(expires - 999)
   table.remove(slot)
-  const again = table.put(recordOf({ sid: 'b', expires }), '')
+  const again = table.put(recordOf({ sid: 'b', expires }), bodyOf(''))
   expect(again).toBe(slot)
   expect(table.saved(again)).toBe(0)
 })

@@ -12,8 +12,10 @@ import { FrameEncoder, FramedFile } from '../../src/core/frames.js'
 import type { FileHeader } from '../../src/core/header.js'
 import { type BodyCodec, Merge, type MergeOptions, type MergeTarget } from '../../src/core/merge.js'
 import { readRecords } from '../../src/core/recover.js'
+import type { Span } from '../../src/core/span.js'
 import { Table } from '../../src/core/table.js'
 import { Tombstones } from '../../src/core/tombstones.js'
+import { textOf } from './bodies.js'
 import type { MemoryFiles } from './memory-files.js'
 import { NOON } from './stub-clock.js'
 
@@ -92,7 +94,7 @@ export function targetOf(limits = { max: 0, maxBytes: 0 }): MergeTarget & { evic
 export function teach(codec: BodyCodec, data: object): string {
   const known = codec.structures.length
   for (let i = 0; i < 1000 && codec.structures.length === known; i++) codec.encode(data)
-  return codec.encode(data)
+  return textOf(codec.encode(data))
 }
 
 /** The structures of a codec as a file would tell them. */
@@ -154,8 +156,8 @@ export class ListSink implements RecordSink {
     this.told.push(['needs', count])
   }
 
-  entry(record: EntryRecord, body: string | undefined): void {
-    this.told.push([body === undefined ? 'touch' : 'entry', { ...record }, body])
+  entry(record: EntryRecord, body: Span | undefined): void {
+    this.told.push([body ? 'entry' : 'touch', { ...record }, body && textOf(body)])
   }
 
   removal(sid: string, stamp: number, until: number): void {
