@@ -36,6 +36,8 @@ class Chunk {
   readonly places = new Uint32Array(CHUNK * PLACE)
   /** The expiry that the files hold, in whole seconds; 0 where they hold none. */
   readonly saved = new Uint32Array(CHUNK)
+  /** What changes.ts notes of the slot: of the slot, so it outlives the session. */
+  readonly flags = new Uint8Array(CHUNK)
 }
 
 /** What bounds a table; 0: no bound. */
@@ -49,6 +51,8 @@ export interface TableLimits {
 /** The table. `onEvict` is called with the slot of an entry that a limit drops, still readable. */
 export class Table {
   readonly limits: TableLimits
+  /** Called with a slot that has flags when its session is about to go, still readable. */
+  onLeave: ((slot: number) => void) | undefined
   /** Exactly one of the two is there. */
   #lru: LRUCache<string, number> | undefined
   #map: SidMap<number> | undefined
@@ -231,6 +235,16 @@ export class Table {
     chunk.saved[slot & MASK] = Math.min(seconds, LATEST)
   }
 
+  /** What changes.ts notes of the slot, whoever is in it; 0 where there is no such slot. */
+  flags(slot: number): number {
+    return this.#chunks[slot >>> CHUNK_BITS]?.flags[slot & MASK] ?? 0
+  }
+
+  setFlags(slot: number, flags: number): void {
+    const chunk = this.#chunks[slot >>> CHUNK_BITS]
+    if (chunk) chunk.flags[slot & MASK] = flags
+  }
+
   /** Copies an entry's columns, without the body, into `record`. */
   read(slot: number, record: EntryRecord): void {
     const chunk = this.#chunk(slot)
@@ -271,6 +285,7 @@ export class Table {
   #release(slot: number): void {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
+    if (chunk.flags[i] !== 0) this.onLeave?.(slot)
     this.#bytes -= chunk.sids[i]!.length + lengthAt(chunk.places, i * PLACE)
     chunk.sids[i] = undefined
     this.#slab.remove(chunk.places, i * PLACE)
