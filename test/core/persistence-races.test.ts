@@ -129,6 +129,32 @@ describe('what a touch on its way tells of a session that is set meanwhile', () 
   })
 })
 
+describe('a session that goes before its set is written', () => {
+  test.each(['destroy', 'clear'] as const)(
+    'does not leave what the set replaced, nor does whoever has its place by then: %s',
+    async (way) => {
+      let stage = await open()
+      await stage.store.set('a', sessionOf({ n: 1 }))
+      stage = await restart(stage)
+      const { store, files } = stage
+      await store.set('a', sessionOf({ n: 2 }))
+      const { opened, open: release } = gate()
+      files.hold = (operation, name) =>
+        operation === 'create' && name.includes('journal') ? opened : undefined
+      const flushed = store.flush()
+      await settle()
+      await (way === 'destroy' ? store.destroy('a') : store.clear())
+      await store.set('b', sessionOf({ n: 3 }))
+      release()
+      await flushed
+      // Only what was asked for before is on disk.
+      expect(await sidsIn(await afterKill(stage))).toEqual([])
+      await store.flush()
+      expect(await sidsIn(await afterKill(stage))).toEqual(['b'])
+    },
+  )
+})
+
 test('what changes while its note is being written is written again', async () => {
   const stage = await open()
   const { store, files } = stage
