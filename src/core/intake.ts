@@ -110,7 +110,7 @@ export class Intake {
     const { path, target, clock, observe, onMerge } = this.#context
     const merge = new Merge(target, {
       now: () => clock.now(),
-      events: { changed: (slot) => this.#persistence.set(target.table.sid(slot)) },
+      events: { changed: (slot) => this.#persistence.set(slot) },
     })
     const frames = { complete: false }
     const scan = await readRecords(this.#context, file, merge, (kind) => {

@@ -99,31 +99,36 @@ export class Journal {
       }
       writer.needs(this.#defined)
     }
+    const tell = (slot: number, whole: boolean) => {
+      table.read(slot, record)
+      table.markSaved(slot)
+      if (!whole) writer.touch(record)
+      else {
+        define()
+        writer.entry(record, table.body(slot))
+      }
+    }
     let cleared = changes.cleared
     if (cleared > 0) writer.clear(cleared)
-    for (const [sid, change] of changes.entries()) {
-      if (typeof change === 'object') writer.removal(sid, change.stamp, change.until)
-      else {
-        const slot = table.find(sid)
-        if (slot < 0) {
-          // Gone meanwhile; where no removal says so, its expiry does.
-          const removal = tombstones.get(sid)
-          if (removal) writer.removal(sid, removal.stamp, removal.until)
-          else if (tombstones.cleared > cleared) {
-            // Cleared since it was noted: what is acknowledged now must not leave an older state.
-            cleared = tombstones.cleared
-            writer.clear(cleared)
-          }
-          continue
-        }
-        table.read(slot, record)
-        table.markSaved(slot)
-        if (change === 'touch') writer.touch(record)
-        else {
-          define()
-          writer.entry(record, table.body(slot))
-        }
-      }
+    const tellClear = () => {
+      if (tombstones.cleared <= cleared) return
+      // Cleared since it was noted: what is acknowledged now must not leave an older state.
+      cleared = tombstones.cleared
+      writer.clear(cleared)
+    }
+    for (const slot of changes.slots()) {
+      tell(slot, changes.whole(slot))
+      if (writer.length >= FRAME_TARGET) yield this.#close()
+    }
+    if (changes.swept) tellClear()
+    // Behind the slots: what goes while these are told is among them.
+    for (const [sid, noted] of changes.gone) {
+      const slot = noted ? -1 : table.find(sid)
+      // Where no removal says that it is gone, its expiry does.
+      const removal = noted ?? tombstones.get(sid)
+      if (slot >= 0) tell(slot, true)
+      else if (removal) writer.removal(sid, removal.stamp, removal.until)
+      else tellClear()
       if (writer.length >= FRAME_TARGET) yield this.#close()
     }
     if (writer.records > 0) yield this.#close()

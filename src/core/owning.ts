@@ -94,10 +94,13 @@ export class Owning {
       if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
       const removal = tombstones.get(sid)
       const until = removal?.until ?? 0
-      if (slot >= 0) this.persistence.set(sid)
+      if (slot >= 0) this.persistence.set(slot)
       else this.persistence.remove(sid, tombstones.add(sid, stamps.next(clock.now()), until))
     }
-    for (const sid of own.sets) this.persistence.set(sid)
+    for (const sid of own.sets) {
+      const slot = table.find(sid)
+      if (slot >= 0) this.persistence.set(slot)
+    }
   }
 
   /** Looks no more; what is unsaved stays so. */

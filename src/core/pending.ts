@@ -3,10 +3,9 @@
  *
  * Notes of one session add up to one, the last thing said of it being told. What is on its way and
  * fails comes back; what can wait, such as small touches, goes along with whatever goes next. Says
- * nothing of when that is, and knows neither files nor clocks.
+ * nothing of when that is, and knows neither files nor clocks. The flags of the table are its own.
  */
-import { type Change, Changes } from './changes.js'
-import { SidMap } from './sid-map.js'
+import { type Changed, Changes, type NotedTable } from './changes.js'
 import type { Removal } from './tombstones.js'
 
 export class Pending {
@@ -14,14 +13,30 @@ export class Pending {
   waitingSince = 0
   /** How many sessions have gone by their expiry, of which files need not have heard. */
   expired = 0
-  #changes = new Changes()
-  /** Notes being written, put back where that fails. */
-  #writing: Changes | undefined
-  #waiting = new SidMap<Exclude<Change, 'set'>>()
+  readonly #table: NotedTable
+  #changes: Changes
+  /** Notes being written, put back where that fails; empty at other times. */
+  #writing: Changes
+  /** Between {@link begin} and what must follow. */
+  #underWay = false
+  readonly #waiting: Changes
+
+  constructor(table: NotedTable) {
+    this.#table = table
+    this.#changes = new Changes(table, 0)
+    this.#writing = new Changes(table, 1)
+    this.#waiting = new Changes(table, 2)
+    table.onLeave = (slot) => {
+      this.#waiting.drop(slot)
+      this.#changes.leave(slot)
+      // Whoever waits for this one must not be left with what it replaced.
+      this.#writing.leave(slot)
+    }
+  }
 
   /** Whether the files have everything. */
   get none(): boolean {
-    return !this.urgent && this.#writing === undefined && !this.waiting
+    return !this.urgent && !this.#underWay && !this.waiting
   }
 
   /** Whether there is anything that should not wait for company. */
@@ -31,88 +46,104 @@ export class Pending {
 
   /** Whether anything waits for company. */
   get waiting(): boolean {
-    return this.#waiting.size > 0
+    return !this.#waiting.empty
   }
 
-  set(sid: string): void {
-    this.#waiting.delete(sid)
-    this.#changes.set(sid)
+  set(slot: number): void {
+    // A hook that was told of an eviction may have destroyed what made room for itself.
+    if (!this.#table.has(slot)) return
+    if (this.waiting) {
+      this.#waiting.drop(slot)
+      this.#waiting.dropGone(this.#table.sid(slot))
+    }
+    this.#changes.set(slot)
     // A touch on its way would tell the new cookie and expiry and leave the old body with them.
-    this.#writing?.complete(sid)
+    this.#writing.complete(slot)
   }
 
-  touch(sid: string): void {
-    this.#changes.touch(sid)
+  touch(slot: number): void {
+    this.#changes.touch(slot)
   }
 
+  /** Notes that `sid` is gone; it is about to leave the table, if it is there. */
   remove(sid: string, removal: Removal): void {
-    this.#waiting.delete(sid)
+    this.#waiting.dropGone(sid)
     this.#changes.remove(sid, removal)
   }
 
   /** Notes a touch that needs no record of its own. */
-  touchSlightly(sid: string, now: number): void {
-    this.#wait(sid, 'touch', now)
+  touchSlightly(slot: number, now: number): void {
+    this.#beginWaiting(now)
+    this.#waiting.touch(slot)
   }
 
   /** Notes that what files may hold of a session unknown here is gone. */
   removeUnseen(sid: string, removal: Removal, now: number): void {
-    this.#wait(sid, removal, now)
+    this.#beginWaiting(now)
+    this.#waiting.remove(sid, removal)
   }
 
   /**
-   * Notes that a session is gone by its expiry. Files say so themselves of what they hold, but for
-   * a set that was not told them: what that replaced may have longer to live once the clock is set.
+   * Notes that a session is about to go by its expiry. Files say so themselves of what they hold,
+   * but for a set that was not told them: what that replaced may have longer to live once the clock
+   * is set.
    */
-  expire(sid: string, removal: Removal): void {
+  expire(slot: number, removal: Removal): void {
     this.expired++
-    if (this.#changes.has(sid) || this.#writing?.has(sid)) this.#changes.remove(sid, removal)
+    if (!this.#changes.has(slot) && !this.#writing.has(slot)) return
+    this.#changes.remove(this.#table.sid(slot), removal)
   }
 
+  /** The table has been emptied. */
   clear(stamp: number): void {
-    this.#waiting.clear()
+    this.#waiting.clear(0)
     this.#changes.clear(stamp)
+    this.#writing.sweep()
   }
 
   /** Moves what has been waiting in with the other notes. */
   settle(): void {
-    for (const [sid, change] of this.#waiting) {
-      if (change === 'touch') this.#changes.touch(sid)
-      else if (!this.#changes.has(sid)) this.#changes.remove(sid, change)
-    }
-    this.#waiting.clear()
+    this.#changes.add(this.#waiting)
+    this.#waiting.reset()
   }
 
   /** The notes, to be written: {@link written} or {@link failed} must follow. */
   begin(): Changes {
-    this.#writing = this.#changes.take()
-    return this.#writing
+    const writing = this.#changes
+    this.#changes = this.#writing
+    this.#writing = writing
+    this.#underWay = true
+    return writing
   }
 
   written(): void {
-    this.#writing = undefined
+    this.#writing.reset()
+    this.#underWay = false
   }
 
   /** What was being written is noted again. */
   failed(): void {
-    if (this.#writing) this.#changes.restore(this.#writing)
-    this.#writing = undefined
+    this.#changes.restore(this.#writing)
+    this.written()
   }
 
-  /** The notes, whose telling is the caller's from now on. */
-  take(): Changes {
+  /** Which sessions are noted, whose telling is the caller's from now on. */
+  take(): Changed {
     return this.#changes.take()
   }
 
-  /** All there is, also what is on its way, whose arrival nobody will learn of. */
-  takeAll(): Changes {
+  /**
+   * Has all there is told at once, also what is on its way, whose arrival nobody will learn of. Where
+   * `tell` throws, all stays noted.
+   */
+  tellAll(tell: (changes: Changes) => void): void {
     this.settle()
-    if (this.#writing) this.#changes.restore(this.#writing)
-    return this.#changes.take()
+    this.#changes.restore(this.#writing)
+    tell(this.#changes)
+    this.#changes.reset()
   }
 
-  #wait(sid: string, change: Exclude<Change, 'set'>, now: number): void {
+  #beginWaiting(now: number): void {
     if (!this.waiting) this.waitingSince = now
-    this.#waiting.set(sid, change)
   }
 }

@@ -35,7 +35,7 @@ export class Persistence {
   readonly #context: PersistenceContext
   readonly #generations: Generations
   readonly #turns = new Turns()
-  readonly #pending = new Pending()
+  readonly #pending: Pending
   readonly #health: Health
   readonly #journaling: Journaling
   readonly #snapshots: Snapshotting
@@ -43,6 +43,7 @@ export class Persistence {
   constructor(context: PersistenceContext, recovery: Recovery) {
     this.#context = context
     this.#generations = new Generations(context, recovery)
+    this.#pending = new Pending(context.target.table)
     const onLost = (error: StoreError) => {
       this.#snapshots.stop()
       this.#journaling.abandon()
@@ -97,20 +98,21 @@ export class Persistence {
     return this.#generations
   }
 
-  /** Notes that the entry of `sid` was put. */
-  set(sid: string): void {
-    if (this.#tracking) this.#pending.set(sid)
+  /** Notes that the entry in `slot` was put. */
+  set(slot: number): void {
+    if (this.#tracking) this.#pending.set(slot)
     this.#noted()
   }
 
   /** Notes a touch; a small one waits until there is more to write. */
-  touch(sid: string, small: boolean): void {
+  touch(slot: number, small: boolean): void {
     const { journaling, clock } = this.#context
-    if (small && journaling) this.#pending.touchSlightly(sid, clock.now())
-    else if (this.#tracking) this.#pending.touch(sid)
+    if (small && journaling) this.#pending.touchSlightly(slot, clock.now())
+    else if (this.#tracking) this.#pending.touch(slot)
     this.#noted()
   }
 
+  /** Notes that `sid` is gone; it is about to leave the table, if it is there. */
   remove(sid: string, removal: Removal): void {
     if (this.#tracking) this.#pending.remove(sid, removal)
     this.#noted()
@@ -125,13 +127,14 @@ export class Persistence {
     this.#noted()
   }
 
-  /** Notes that the entry of `sid`, of this stamp, is gone because it has expired. */
-  expire(sid: string, stamp: number): void {
-    this.#pending.expire(sid, { stamp, until: 0 })
+  /** Notes that the entry in `slot`, of this stamp, is about to go because it has expired. */
+  expire(slot: number, stamp: number): void {
+    this.#pending.expire(slot, { stamp, until: 0 })
   }
 
+  /** Notes that the table has been emptied: whatever else is noted, no note of a slot holds. */
   clear(stamp: number): void {
-    if (this.#tracking) this.#pending.clear(stamp)
+    this.#pending.clear(stamp)
     this.#noted()
   }
 
@@ -205,10 +208,10 @@ export class Persistence {
     }
     // An append under way may land before or after ours: it gets no company in its file.
     const journal = this.#generations.journalSync(!this.#journaling.running)
-    for (const frame of journal.frames(this.#context.target, this.#pending.takeAll())) {
-      journal.appendSync(frame)
-    }
-    journal.syncSync()
+    this.#pending.tellAll((changes) => {
+      for (const frame of journal.frames(this.#context.target, changes)) journal.appendSync(frame)
+      journal.syncSync()
+    })
   }
 
   /** Whether it must be known which sessions changed, not only that some did. */

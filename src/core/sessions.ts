@@ -237,9 +237,9 @@ export class Sessions {
       if (!this.#options.noDisposeOnSet) this.dispose(slot, 'replaced')
       this.#noteShortened(sid, table.expires(slot), life.expires)
     }
-    table.put(this.#fill(sid, life, now), body)
+    const put = table.put(this.#fill(sid, life, now), body)
     this.tenure?.own?.sets.add(sid)
-    this.tenure?.persistence?.set(sid)
+    this.tenure?.persistence?.set(put)
   }
 
   #touch(sid: string, life: Lifetime): void {
@@ -263,7 +263,7 @@ export class Sessions {
     table.use(sid, record.used)
     table.touch(slot, record)
     this.tenure?.own?.sets.add(sid)
-    this.tenure?.persistence?.touch(sid, small)
+    this.tenure?.persistence?.touch(slot, small)
   }
 
   #fill(sid: string, life: Lifetime, now: number): EntryRecord {
@@ -295,7 +295,7 @@ export class Sessions {
     // Ended before its time, or once meant to live longer: a file may hold it alive.
     const early = this.#table.expires(slot) > now || this.#tombstones.outlives(sid, now)
     if (this.tenure && early) this.#removed(sid, this.#table.expires(slot))
-    else this.tenure?.persistence?.expire(sid, this.#table.stamp(slot))
+    else this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
     this.#table.remove(slot)
     this.#events.expired(sid)
   }

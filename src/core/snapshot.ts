@@ -5,6 +5,7 @@
  * about 64 KiB, each made in one go, so that whoever asks for the next may pause as long as it
  * likes in between. What changes meanwhile is asked for at the end. Never touches a file.
  */
+import type { Changed } from './changes.js'
 import { plain } from './msgpack.js'
 import {
   FRAME_TARGET,
@@ -26,8 +27,8 @@ export interface SnapshotSource {
   tombstones: Tombstones
   /** Grows while the snapshot is written; is asked again for every frame. */
   structures(): readonly (readonly string[])[]
-  /** The sids changed since the last call or the start; undefined where a journal has them. */
-  changes: (() => Iterable<string>) | undefined
+  /** What changed since the last call or the start; undefined where a journal has it. */
+  changes: (() => Changed) | undefined
 }
 
 /** What the footer says. */
@@ -97,9 +98,9 @@ export function* snapshotChunks(
 
   const tailFrom = encoder.sequence
   for (let round = 0; source.changes && round < TAIL_ROUNDS; round++) {
-    const sids = [...source.changes()]
+    const { slots, sids } = source.changes()
     if (tombstones.cleared > cleared) writer.clear(tombstones.cleared)
-    else if (sids.length === 0) break
+    else if (slots.length === 0 && sids.length === 0) break
     for (const sid of sids) {
       const removal = tombstones.get(sid)
       if (table.find(sid) >= 0 || !removal) continue
@@ -108,9 +109,9 @@ export function* snapshotChunks(
       if (writer.length >= FRAME_TARGET) yield close(FrameKind.removals)
     }
     if (writer.length > 0) yield close(FrameKind.removals)
-    for (const sid of sids) {
-      const slot = table.find(sid)
-      if (slot >= 0) putEntry(slot)
+    for (const slot of slots) {
+      // Whoever is there by now: what has come since is told again, what has gone is not told.
+      if (table.has(slot)) putEntry(slot)
       if (writer.length >= FRAME_TARGET) yield close(FrameKind.records)
     }
     if (writer.length > 0) yield close(FrameKind.records)

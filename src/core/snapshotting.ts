@@ -149,12 +149,15 @@ export class Snapshotting {
       const onBroken = () => (health.broken = true)
       await turns.run(() => generations.begin(onBroken))
       const { expired } = pending
-      const changes = journaling ? undefined : () => pending.take().sids()
+      const changes = journaling ? undefined : () => pending.take()
       const abort = () => health.closing && journaling && !health.broken
       const { footer, bytes } = await generations.write(changes, abort)
       this.expiredBefore = expired
       // What came after the last chunk waits for the next snapshot.
-      if (!journaling) this.unsaved = !pending.take().empty
+      if (!journaling) {
+        this.unsaved = pending.urgent
+        pending.take()
+      }
       return { sessions: footer.sessions, bytes }
     } catch (error) {
       if (!journaling) {

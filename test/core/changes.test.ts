@@ -1,23 +1,47 @@
 import { describe, expect, test } from 'vitest'
 import { Changes } from '../../src/core/changes.js'
+import { putSession, targetOf, toldBy } from '../support/records.js'
 
 const gone = { stamp: 5, until: 100 }
-const told = (changes: Changes) => Object.fromEntries(changes.entries())
+
+/** Two sets of notes of one table, as one is written while the other grows, and a few sessions. */
+function notes() {
+  const target = targetOf()
+  const { table } = target
+  const changes = new Changes(table, 0)
+  const before = new Changes(table, 1)
+  table.onLeave = (slot) => {
+    changes.leave(slot)
+    before.leave(slot)
+  }
+  const slots = new Map<string, number>()
+  /** The slot of a session, which is put there if it is new. */
+  const at = (sid: string) => {
+    if (table.find(sid) < 0) slots.set(sid, putSession(target, sid, {}))
+    return slots.get(sid)!
+  }
+  const remove = (changes: Changes, sid: string) => {
+    changes.remove(sid, gone)
+    if (table.find(sid) >= 0) table.remove(at(sid))
+  }
+  const told = (changes: Changes) => toldBy(table, changes)
+  return { table, changes, before, at, remove, told }
+}
 
 describe('one note a session', () => {
   test('says the most that happened to it, and last', () => {
-    const changes = new Changes()
+    const { changes, at, remove, told } = notes()
     expect(changes.empty).toBe(true)
-    changes.touch('touched')
-    changes.touch('touched')
-    changes.set('set')
-    changes.touch('set')
-    changes.touch('set later')
-    changes.set('set later')
-    changes.set('destroyed')
-    changes.remove('destroyed', gone)
-    changes.remove('set again', gone)
-    changes.set('set again')
+    changes.touch(at('touched'))
+    changes.touch(at('touched'))
+    changes.set(at('set'))
+    changes.touch(at('set'))
+    changes.touch(at('set later'))
+    changes.set(at('set later'))
+    changes.set(at('destroyed'))
+    remove(changes, 'destroyed')
+    remove(changes, 'set again')
+    changes.set(at('set again'))
     expect(told(changes)).toEqual({
       touched: 'touch',
       set: 'set',
@@ -25,8 +49,7 @@ describe('one note a session', () => {
       destroyed: gone,
       'set again': 'set',
     })
-    expect([changes.size, changes.empty, changes.has('set'), changes.has('other')]).toEqual([
-      5,
+    expect([changes.empty, changes.has(at('set')), changes.has(at('other'))]).toEqual([
       false,
       true,
       false,
@@ -34,93 +57,148 @@ describe('one note a session', () => {
   })
 
   test('a touch is made to tell all, and nothing else is', () => {
-    const changes = new Changes()
-    changes.touch('touched')
-    changes.remove('destroyed', gone)
-    for (const sid of ['touched', 'destroyed', 'never noted']) changes.complete(sid)
-    expect(told(changes)).toEqual({ touched: 'set', destroyed: gone })
+    const { changes, at, told } = notes()
+    changes.touch(at('touched'))
+    for (const sid of ['touched', 'never noted']) changes.complete(at(sid))
+    expect(told(changes)).toEqual({ touched: 'set' })
   })
 
   test('a clear forgets the notes before it and is one itself', () => {
-    const changes = new Changes()
-    changes.set('before')
+    const { table, changes, at, remove, told } = notes()
+    changes.set(at('before'))
+    remove(changes, 'gone before')
+    table.clear()
     changes.clear(7)
-    changes.set('after')
+    expect(changes.empty).toBe(false)
+    changes.set(at('after'))
     expect([changes.cleared, told(changes)]).toEqual([7, { after: 'set' }])
-    expect(new Changes().empty).toBe(true)
-    const alone = new Changes()
-    alone.clear(1)
-    expect(alone.empty).toBe(false)
   })
 
   test('notes taken are out of reach of what comes after', () => {
-    const changes = new Changes()
-    changes.set('a')
+    const { table, changes, at, remove } = notes()
+    changes.set(at('a'))
+    table.clear()
     changes.clear(3)
-    changes.set('b')
+    changes.set(at('b'))
+    changes.touch(at('c'))
+    remove(changes, 'd')
     const taken = changes.take()
-    changes.set('c')
-    expect([taken.cleared, [...taken.sids()]]).toEqual([3, ['b']])
-    expect([changes.cleared, [...changes.sids()]]).toEqual([0, ['c']])
+    expect([changes.cleared, changes.empty, [...changes.slots()]]).toEqual([0, true, []])
+    changes.set(at('e'))
+    expect([[...taken.slots], taken.sids]).toEqual([[at('b'), at('c')], ['d']])
+    expect([[...changes.slots()], [...changes.gone]]).toEqual([[at('e')], []])
+  })
+
+  test('many are as few', () => {
+    const { changes, at, table } = notes()
+    for (let i = 0; i < 100_000; i++) changes.set(at(`${i}`))
+    const slots = new Set(changes.slots())
+    expect(slots.size).toBe(100_000)
+    expect(changes.take().slots.length).toBe(100_000)
+    changes.touch(at('5'))
+    expect(toldBy(table, changes)).toEqual({ 5: 'touch' })
+  })
+})
+
+describe('a session that goes', () => {
+  test('stays noted, by its sid, where nobody said how it went', () => {
+    const { table, changes, at, remove, told } = notes()
+    changes.set(at('set'))
+    changes.touch(at('touched'))
+    changes.set(at('destroyed'))
+    at('not noted')
+    for (const sid of ['set', 'touched', 'not noted']) table.remove(at(sid))
+    remove(changes, 'destroyed')
+    expect(told(changes)).toEqual({ set: undefined, touched: undefined, destroyed: gone })
+    changes.set(at('touched'))
+    expect(told(changes)).toEqual({ set: undefined, touched: 'set', destroyed: gone })
+  })
+
+  test('leaves nothing to whoever gets its slot, who is in the list once all the same', () => {
+    const { table, changes, at, told } = notes()
+    const slot = at('first')
+    changes.set(slot)
+    table.remove(slot)
+    expect(at('second')).toBe(slot)
+    expect([changes.has(slot), [...changes.slots()]]).toEqual([false, []])
+    changes.touch(slot)
+    expect([...changes.slots()]).toEqual([slot])
+    expect(told(changes)).toEqual({ first: undefined, second: 'touch' })
+    // The next round begins with nothing, of the slot as well.
+    table.remove(slot)
+    changes.reset()
+    changes.set(at('third'))
+    expect(told(changes)).toEqual({ third: 'set' })
+  })
+
+  test('by a clear is out of the list too, while it is being written', () => {
+    const { table, changes, at } = notes()
+    changes.set(at('a'))
+    expect(changes.swept).toBe(false)
+    table.clear()
+    changes.sweep()
+    at('b')
+    expect([changes.swept, [...changes.slots()], changes.empty]).toEqual([true, [], true])
+    changes.reset()
+    changes.sweep()
+    expect(changes.swept).toBe(false)
   })
 })
 
 describe('notes that could not be written', () => {
-  const restored = (before: (changes: Changes) => void, since: (changes: Changes) => void) => {
-    const changes = new Changes()
-    before(changes)
-    const taken = changes.take()
-    since(changes)
-    changes.restore(taken)
-    return changes
+  type Notes = ReturnType<typeof notes>
+  const restored = (
+    before: (all: Notes, changes: Changes) => void,
+    since: (all: Notes, changes: Changes) => void,
+  ) => {
+    const all = notes()
+    before(all, all.before)
+    since(all, all.changes)
+    all.changes.restore(all.before)
+    return [all.changes.cleared, all.told(all.changes)]
   }
 
   test('come back, and newer ones stand', () => {
-    const changes = restored(
-      (before) => {
-        before.set('a')
-        before.touch('b')
-        before.remove('c', gone)
-        before.set('d')
+    const told = restored(
+      ({ at, remove }, before) => {
+        before.set(at('a'))
+        before.touch(at('b'))
+        remove(before, 'c')
+        before.set(at('d'))
+        before.set(at('e'))
       },
-      (since) => {
-        since.remove('a', gone)
-        since.set('b')
-        since.set('c')
+      ({ at, table, remove }, since) => {
+        remove(since, 'a')
+        since.set(at('b'))
+        since.set(at('c'))
+        table.remove(at('e'))
       },
     )
-    expect(told(changes)).toEqual({ a: gone, b: 'set', c: 'set', d: 'set' })
+    expect(told).toEqual([0, { a: gone, b: 'set', c: 'set', d: 'set', e: undefined }])
   })
 
   test('a touch since never makes less of a set', () => {
-    const changes = restored(
-      (before) => before.set('a'),
-      (since) => since.touch('a'),
+    const told = restored(
+      ({ at }, before) => before.set(at('a')),
+      ({ at }, since) => since.touch(at('a')),
     )
-    expect(told(changes)).toEqual({ a: 'set' })
-  })
-
-  test('a touch since never takes a removal back: only a set can have made the session anew', () => {
-    const changes = restored(
-      (before) => before.set('a'),
-      (since) => {
-        since.remove('a', gone)
-        since.touch('a')
-      },
-    )
-    expect(told(changes)).toEqual({ a: gone })
+    expect(told).toEqual([0, { a: 'set' }])
   })
 
   test('a clear comes back with them; one since leaves nothing of them', () => {
     const back = restored(
-      (before) => before.clear(3),
-      (since) => since.set('a'),
+      (_, before) => before.clear(3),
+      ({ at }, since) => since.set(at('a')),
     )
-    expect([back.cleared, told(back)]).toEqual([3, { a: 'set' }])
+    expect(back).toEqual([3, { a: 'set' }])
     const over = restored(
-      (before) => before.set('a'),
-      (since) => since.clear(4),
+      ({ at }, before) => before.set(at('a')),
+      ({ table, before }, since) => {
+        table.clear()
+        since.clear(4)
+        before.sweep()
+      },
     )
-    expect([over.cleared, told(over)]).toEqual([4, {}])
+    expect(over).toEqual([4, {}])
   })
 })

@@ -1,10 +1,10 @@
 import { Unpackr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
-import { Changes } from '../../src/core/changes.js'
 import { FRAME_TARGET, FrameKind } from '../../src/core/format.js'
 import { FrameEncoder, HEAD_LENGTH } from '../../src/core/frames.js'
 import { Journal } from '../../src/core/journal.js'
 import type { MergeTarget } from '../../src/core/merge.js'
+import { Pending } from '../../src/core/pending.js'
 import { errno, MemoryFiles, PATH } from '../support/memory-files.js'
 import {
   contentsOf,
@@ -29,10 +29,11 @@ function create(files: MemoryFiles): Promise<Journal> {
 }
 
 /** Appends what has changed, as an owner would, and syncs. */
-async function append(journal: Journal, target: MergeTarget, note: (changes: Changes) => void) {
-  const changes = new Changes()
-  note(changes)
-  const frames = [...journal.frames(target, changes)]
+async function append(journal: Journal, target: MergeTarget, note: (pending: Pending) => void) {
+  const pending = new Pending(target.table)
+  note(pending)
+  const frames = [...journal.frames(target, pending.begin())]
+  pending.written()
   for (const frame of frames) await journal.append(frame)
   await journal.sync()
   return frames
@@ -53,9 +54,9 @@ test('is created with its header, and on disk with its name after the first sync
   const target = targetOf()
   const journal = await create(files)
   expect([journal.bytes, journal.number, journal.generation]).toEqual([HEAD_LENGTH, 1, 1])
-  putSession(target, 'a', { n: 1 })
-  await append(journal, target, (changes) => changes.set('a'))
-  await append(journal, target, (changes) => changes.set('a'))
+  const slot = putSession(target, 'a', { n: 1 })
+  await append(journal, target, (pending) => pending.set(slot))
+  await append(journal, target, (pending) => pending.set(slot))
   const name = 's.snapshot.journal-1'
   expect(files.calls).toEqual([
     `create ${name}`,
@@ -76,14 +77,16 @@ describe('each change', () => {
     const journal = await create(files)
     putSession(target, 'set', { n: 1 }, { stamp: 1 })
     putSession(target, 'touched', { n: 2 }, { stamp: 2 })
-    target.tombstones.add('gone later', 9, NOON + HOUR)
-    await append(journal, target, (changes) => {
-      changes.clear(3)
-      changes.set('set')
-      changes.touch('touched')
-      changes.remove('gone', { stamp: 4, until: 5 })
-      changes.set('gone later')
-      changes.set('expired meanwhile')
+    putSession(target, 'gone later', {})
+    putSession(target, 'expired meanwhile', {})
+    const { table, tombstones } = target
+    await append(journal, target, (pending) => {
+      pending.clear(3)
+      for (const sid of ['set', 'gone later', 'expired meanwhile']) pending.set(table.find(sid))
+      pending.touch(table.find('touched'))
+      pending.remove('gone', { stamp: 4, until: 5 })
+      tombstones.add('gone later', 9, NOON + HOUR)
+      for (const sid of ['gone later', 'expired meanwhile']) table.remove(table.find(sid))
       putSession(target, 'set', { n: 3 }, { stamp: 8 })
     })
     const expires = NOON + HOUR
@@ -110,7 +113,7 @@ describe('each change', () => {
     const target = targetOf()
     const journal = await create(new MemoryFiles())
     const slot = putSession(target, 'a', {})
-    await append(journal, target, (changes) => changes.touch('a'))
+    await append(journal, target, (pending) => pending.touch(slot))
     expect(target.table.saved(slot)).toBe(NOON + HOUR)
   })
 
@@ -118,7 +121,12 @@ describe('each change', () => {
     const target = targetOf()
     const journal = await create(new MemoryFiles())
     expect(await append(journal, target, () => undefined)).toEqual([])
-    expect(await append(journal, target, (changes) => changes.touch('nobody'))).toEqual([])
+    const slot = putSession(target, 'nobody', {})
+    const leaving = (pending: Pending) => {
+      pending.touch(slot)
+      target.table.remove(slot)
+    }
+    expect(await append(journal, target, leaving)).toEqual([])
   })
 })
 
@@ -128,13 +136,13 @@ describe('structures', () => {
     const target = targetOf()
     const journal = await create(files)
     teach(target.codec, { user: 1, name: 'n' })
-    putSession(target, 'a', { user: 1, name: 'n' })
-    await append(journal, target, (changes) => changes.set('a'))
+    const a = putSession(target, 'a', { user: 1, name: 'n' })
+    await append(journal, target, (pending) => pending.set(a))
     teach(target.codec, { cart: 1, total: 'n' })
-    putSession(target, 'b', { cart: 1, total: 'n' })
-    await append(journal, target, (changes) => {
-      changes.set('a')
-      changes.set('b')
+    const b = putSession(target, 'b', { cart: 1, total: 'n' })
+    await append(journal, target, (pending) => {
+      pending.set(a)
+      pending.set(b)
     })
     const told = recordsIn(files).map(([kind, first]) => [kind, first])
     expect(structuresOf(target.codec)).toEqual([
@@ -163,10 +171,10 @@ describe('structures', () => {
   test('are told again in every file that carries a body', async () => {
     const target = targetOf()
     teach(target.codec, { user: 1, name: 'n' })
-    putSession(target, 'a', { user: 1, name: 'n' })
-    await append(await create(new MemoryFiles()), target, (changes) => changes.set('a'))
+    const slot = putSession(target, 'a', { user: 1, name: 'n' })
+    await append(await create(new MemoryFiles()), target, (pending) => pending.set(slot))
     const files = new MemoryFiles()
-    await append(await create(files), target, (changes) => changes.set('a'))
+    await append(await create(files), target, (pending) => pending.set(slot))
     expect(recordsIn(files)[0]).toEqual([1, 0, ['user', 'name']])
   })
 })
@@ -176,9 +184,10 @@ test('many changes are many frames, each of about 64 KiB', async () => {
   const target = targetOf()
   const journal = await create(files)
   const cookie = shapes.of({ path: '/' })
-  for (let i = 0; i < 2000; i++) putSession(target, `${i}`, { t: 'x'.repeat(300) }, { cookie })
-  const frames = await append(journal, target, (changes) => {
-    for (let i = 0; i < 2000; i++) changes.set(`${i}`)
+  const frames = await append(journal, target, (pending) => {
+    for (let i = 0; i < 2000; i++) {
+      pending.set(putSession(target, `${i}`, { t: 'x'.repeat(300) }, { cookie }))
+    }
   })
   expect(frames.length).toBeGreaterThan(5)
   expect(Math.max(...frames.map(({ length }) => length))).toBeLessThan(FRAME_TARGET + 1024)
@@ -191,13 +200,12 @@ test('changes while a change is being written come out as they were at one momen
   const files = new MemoryFiles()
   const target = targetOf()
   const journal = await create(files)
-  const changes = new Changes()
+  const pending = new Pending(target.table)
   for (let i = 0; i < 8; i++) {
-    putSession(target, `${i}`, { bulk: 'x'.repeat(40_000), v: 1 })
-    changes.set(`${i}`)
+    pending.set(putSession(target, `${i}`, { bulk: 'x'.repeat(40_000), v: 1 }))
   }
   let wrote = 0
-  for (const frame of journal.frames(target, changes)) {
+  for (const frame of journal.frames(target, pending.begin())) {
     await journal.append(frame)
     if (wrote++ > 0) continue
     putSession(target, '0', { v: 2 }, { stamp: 2 })
@@ -211,6 +219,70 @@ test('changes while a change is being written come out as they were at one momen
     (entry as { data: { v: number } }).data.v,
   ])
   expect(Object.fromEntries(versions)).toEqual({ 0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 7: 2 })
+})
+
+describe('what goes before it is written', () => {
+  /** Begins to write eight sessions of 40 kB, of which `meanwhile` sees two in the first frame. */
+  async function written(
+    meanwhile: (target: MergeTarget, pending: Pending, slotOf: (sid: string) => number) => void,
+  ) {
+    const files = new MemoryFiles()
+    const target = targetOf()
+    const journal = await create(files)
+    const pending = new Pending(target.table)
+    for (let i = 0; i < 8; i++) {
+      pending.touch(putSession(target, `${i}`, { bulk: 'x'.repeat(40_000) }))
+      pending.set(target.table.find(`${i}`))
+    }
+    let wrote = 0
+    for (const frame of journal.frames(target, pending.begin())) {
+      await journal.append(frame)
+      if (wrote++ === 0) meanwhile(target, pending, (sid) => target.table.find(sid))
+    }
+    return recordsIn(files)
+      .filter(([kind]) => kind !== 1 && kind !== 7)
+      .map(([kind, name]) => [kind, name])
+  }
+  const entries = (sids: number[]) => sids.map((i) => [3, `${i}`])
+
+  test('by being destroyed is told as gone, whoever has its slot by then', async () => {
+    const told = await written(({ table, tombstones, codec }, pending, slotOf) => {
+      const slot = slotOf('6')
+      pending.remove('6', tombstones.add('6', 9, NOON + HOUR))
+      table.remove(slot)
+      pending.set(putSession({ table, codec }, 'new', {}))
+      expect(slotOf('new')).toBe(slot)
+    })
+    expect(told).toEqual([...entries([0, 1, 2, 3, 4, 5, 7]), [5, '6']])
+  })
+
+  test('and comes back meanwhile is told whole as it is now', async () => {
+    const told = await written((target, pending, slotOf) => {
+      pending.remove('6', target.tombstones.add('6', 9, NOON + HOUR))
+      target.table.remove(slotOf('6'))
+      putSession(target, 'in its slot', {})
+      pending.set(putSession(target, '6', {}, { stamp: 10 }))
+    })
+    expect(told).toEqual(entries([0, 1, 2, 3, 4, 5, 7, 6]))
+  })
+
+  test('by a clear is told as cleared, and nothing set since in its slot', async () => {
+    const told = await written((target, pending) => {
+      target.table.clear()
+      target.tombstones.clear(9)
+      pending.clear(9)
+      for (let i = 0; i < 8; i++) pending.set(putSession(target, `new ${i}`, {}, { stamp: 10 }))
+    })
+    expect(told).toEqual([...entries([0, 1]), [6, 9]])
+  })
+
+  test('by its expiry is not told of', async () => {
+    const told = await written(({ table }, pending, slotOf) => {
+      pending.expire(slotOf('6'), { stamp: 1, until: 0 })
+      table.remove(slotOf('6'))
+    })
+    expect(told).toEqual(entries([0, 1, 2, 3, 4, 5, 7]))
+  })
 })
 
 describe('a journal that can not be begun', () => {
@@ -232,13 +304,13 @@ describe('a journal that can not be begun', () => {
 test('while the process exits, writes the same bytes in one go', async () => {
   const [files, inOneGo] = [new MemoryFiles(), new MemoryFiles()]
   const target = targetOf()
-  target.table.put(recordOf({ sid: 'a' }), target.codec.encode({ n: 1 }))
-  await append(await create(files), target, (changes) => changes.set('a'))
+  const slot = target.table.put(recordOf({ sid: 'a' }), target.codec.encode({ n: 1 }))
+  await append(await create(files), target, (pending) => pending.set(slot))
   const encoder = new FrameEncoder(headerOf({ kind: 'journal' }), undefined)
   const journal = Journal.createSync(inOneGo, JOURNAL, 1, encoder)
-  const changes = new Changes()
-  changes.set('a')
-  for (const frame of journal.frames(target, changes)) journal.appendSync(frame)
+  const pending = new Pending(target.table)
+  pending.set(slot)
+  for (const frame of journal.frames(target, pending.begin())) journal.appendSync(frame)
   journal.syncSync()
   journal.closeSync()
   expect(inOneGo.get(JOURNAL)).toEqual(files.get(JOURNAL))

@@ -257,31 +257,31 @@ describe('flags of a slot', () => {
     const table = new Table({ max: 2, maxBytes: 0 }, () => undefined)
     const left: [string, number][] = []
     table.onLeave = (slot) => left.push([table.sid(slot), table.flags(slot)])
-    const a = table.put(recordOf({ sid: 'a' }), '')
-    const b = table.put(recordOf({ sid: 'b' }), '')
+    const a = table.put(recordOf({ sid: 'a' }), bodyOf(''))
+    const b = table.put(recordOf({ sid: 'b' }), bodyOf(''))
     expect([table.flags(a), table.flags(b), table.flags(-1), table.flags(1e6)]).toEqual([
       0, 0, 0, 0,
     ])
     table.setFlags(a, 0xff)
     table.setFlags(b, 1)
-    table.put(recordOf({ sid: 'c' }), '')
+    table.put(recordOf({ sid: 'c' }), bodyOf(''))
     table.remove(b)
     expect(left).toEqual([
       ['a', 0xff],
       ['b', 1],
     ])
     expect([table.flags(a), table.flags(b)]).toEqual([0xff, 1])
-    expect(table.put(recordOf({ sid: 'd' }), '')).toBe(b)
+    expect(table.put(recordOf({ sid: 'd' }), bodyOf(''))).toBe(b)
     expect(table.flags(b)).toBe(1)
   })
 
   test('go with a clear, and none can be set of slots that are not there', () => {
     const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
-    const slot = table.put(recordOf({ sid: 'a' }), '')
+    const slot = table.put(recordOf({ sid: 'a' }), bodyOf(''))
     table.setFlags(slot, 3)
     table.clear()
     table.setFlags(slot, 3)
-    expect(table.put(recordOf({ sid: 'b' }), '')).toBe(slot)
+    expect(table.put(recordOf({ sid: 'b' }), bodyOf(''))).toBe(slot)
     expect(table.flags(slot)).toBe(0)
   })
 })

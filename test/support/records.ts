@@ -3,6 +3,7 @@
  * read into, and files written frame by frame as the test wants them.
  */
 import fc from 'fast-check'
+import type { Changes } from '../../src/core/changes.js'
 import { type FrameCipher, KeyRing } from '../../src/core/cipher.js'
 import { Codec } from '../../src/core/codec.js'
 import { CookieShapes } from '../../src/core/cookie.js'
@@ -14,7 +15,7 @@ import { type BodyCodec, Merge, type MergeOptions, type MergeTarget } from '../.
 import { readRecords } from '../../src/core/recover.js'
 import type { Span } from '../../src/core/span.js'
 import { Table } from '../../src/core/table.js'
-import { Tombstones } from '../../src/core/tombstones.js'
+import { type Removal, Tombstones } from '../../src/core/tombstones.js'
 import { textOf } from './bodies.js'
 import type { MemoryFiles } from './memory-files.js'
 import { NOON } from './stub-clock.js'
@@ -126,6 +127,17 @@ export async function readInto(
     if (scan.damage.length > 0 || scan.torn) throw new Error(`${path} is not whole`)
   }
   return merge
+}
+
+/** What notes ask to be told of each session; undefined: that it is gone, if anybody knows how. */
+export function toldBy(table: Table, changes: Changes) {
+  const told: Record<string, 'set' | 'touch' | Removal | undefined> = Object.create(null)
+  for (const slot of changes.slots()) told[table.sid(slot)] = changes.whole(slot) ? 'set' : 'touch'
+  for (const [sid, removal] of changes.gone) {
+    if (Object.hasOwn(told, sid)) throw new Error(`${sid} is noted twice`)
+    told[sid] = removal
+  }
+  return { ...told }
 }
 
 /** The entries of a table by sid, with all that is to be the same after a restart. */
