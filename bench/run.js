@@ -27,6 +27,7 @@ const options = readArguments(tables)
 installPeers()
 // Only now can the peers be imported.
 const { Context } = await import('./lib/context.js')
+const { minutes } = await import('./lib/format.js')
 const { describeMachine } = await import('./lib/machine.js')
 const { consoleText, markdown, summaryOf } = await import('./lib/report.js')
 const { firstLine } = await import('./lib/rounds.js')
@@ -36,7 +37,8 @@ const name = options.quick ? 'quick' : options.only.length < tables.length ? 'pa
 const out = resolve(
   options.out ?? join(fileURLToPath(new URL('results', import.meta.url)), `${name}.md`),
 )
-const charts = name === 'report' ? '' : `${basename(out, '.md')}-`
+// The charts of a whole run and of a partial one are the same ones; a quick look must not replace them.
+const charts = options.quick ? `${basename(out, '.md')}-` : ''
 
 /** @type {import('./systems/index.js').System[]} */
 const present = []
@@ -52,7 +54,10 @@ console.log(facts.map(({ what, is }) => `${what}: ${is}`).join('\n'))
 const context = new Context({ systems: present, quick: options.quick })
 /** @type {import('./lib/report.js').Section[]} */
 const sections = []
+/** @type {string[]} */
+const durations = []
 const started = Date.now()
+mkdirSync(dirname(out), { recursive: true })
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 try {
   for (const table of tables.filter((candidate) => options.only.includes(candidate))) {
@@ -72,34 +77,39 @@ try {
     const section = await run(context).catch(failedSection)
     sections.push(section)
     console.log(consoleText(section))
-    context.progress(`${table}: took ${Math.round((Date.now() - begun) / 1000)} s\n`)
+    durations.push(`${table} ${minutes((Date.now() - begun) / 1000)}`)
+    context.progress(`${durations.at(-1)}\n`)
+    for (const { file, svg } of section.charts) {
+      writeFileSync(join(dirname(out), charts + file), svg)
+    }
+    // After each table: a run that is broken off has measured something all the same.
+    writeReport()
   }
 } finally {
   await context.end()
 }
 
-const seconds = Math.round((Date.now() - started) / 1000)
-facts.push({ what: 'measured on', is: new Date(started).toISOString().slice(0, 10) })
-facts.push({ what: 'in', is: `${Math.floor(seconds / 60)} min ${seconds % 60} s` })
-const preamble = ['Each figure is the median of several rounds, with the smallest and the largest.']
-if (options.quick) {
-  preamble.push(
-    '**A quick run: small counts, few rounds. Good for a first look, not for a claim.**',
+console.log(summaryOf(sections.flatMap((section) => section.targets)))
+console.log(`\n${minutes((Date.now() - started) / 1000)} min; the report is ${out}`)
+
+function writeReport() {
+  const preamble = [
+    'Each figure is the median of several rounds, with the smallest and the largest.',
+  ]
+  if (options.quick) {
+    preamble.push(
+      '**A quick run: small counts, few rounds. Good for a first look, not for a claim.**',
+    )
+  }
+  const took = `${minutes((Date.now() - started) / 1000)} min (${durations.join(', ')})`
+  const chartPath = (/** @type {string} */ file) => charts + file
+  const about = [
+    ...facts,
+    { what: 'measured on', is: new Date(started).toISOString().slice(0, 10) },
+    { what: 'in', is: took },
+  ]
+  writeFileSync(
+    out,
+    markdown({ title: 'Side by side', preamble, facts: about, sections, chartPath }),
   )
 }
-mkdirSync(dirname(out), { recursive: true })
-writeFileSync(
-  out,
-  markdown({
-    title: 'Side by side',
-    preamble,
-    facts,
-    sections,
-    chartPath: (file) => charts + file,
-  }),
-)
-for (const { file, svg } of sections.flatMap((section) => section.charts)) {
-  writeFileSync(join(dirname(out), charts + file), svg)
-}
-console.log(summaryOf(sections.flatMap((section) => section.targets)))
-console.log(`\n${seconds} s; the report is ${out}`)

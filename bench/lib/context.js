@@ -3,6 +3,7 @@
  * and fixtures that several tables use, made when first asked for.
  */
 import { clearLine, cursorTo } from 'node:readline'
+import { minutes } from './format.js'
 import { Temp } from './temp.js'
 
 /** @typedef {import('../systems/index.js').System} System */
@@ -13,6 +14,7 @@ export class Context {
   #fixtures = new Map()
   /** @type {(() => Promise<void>)[]} */
   #endings = []
+  #started = Date.now()
 
   /** @param {{ systems: System[], quick: boolean }} options */
   constructor({ systems, quick }) {
@@ -49,13 +51,13 @@ export class Context {
     this.#endings.push(ending)
   }
 
-  /** @param {string} text a line that the next one replaces, on a terminal */
+  /** @param {string} text a line that the next one replaces, on a terminal; in a log, with the time */
   progress(text) {
     if (process.stderr.isTTY) {
       clearLine(process.stderr, 0)
       cursorTo(process.stderr, 0)
       process.stderr.write(text.slice(0, process.stderr.columns - 1))
-    } else process.stderr.write(`${text}\n`)
+    } else process.stderr.write(`${minutes((Date.now() - this.#started) / 1000)}  ${text}\n`)
   }
 
   async end() {

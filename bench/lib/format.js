@@ -11,6 +11,12 @@ export const perSecond = (value) =>
 export const milliseconds = (value) =>
   value >= 10_000 ? `${grouped(value / 1000, 1)} s` : `${grouped(value, value < 100 ? 1 : 0)} ms`
 
+/** @param {number} seconds @returns {string} `4:05`, minutes and seconds */
+export function minutes(seconds) {
+  const whole = Math.round(seconds)
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
+}
+
 /** @type {Unit} */
 export const microseconds = (value) => `${grouped(value, value < 100 ? 2 : 0)} µs`
 
