@@ -1,6 +1,7 @@
 /**
  * What most tables ask of a worker first: open a system, fill it, close it.
  */
+import { cpSync } from 'node:fs'
 import { systemOf } from '../systems/index.js'
 import { drive } from './drive.js'
 import { Pool } from './pool.js'
@@ -16,7 +17,7 @@ const poolSize = 4500
  * @param {number} count
  */
 export async function fill(opened, source, from, count) {
-  opened.beginFill?.()
+  await opened.beginFill?.()
   await drive(
     (n, done) => {
       const sid = sessionId(n)
@@ -24,7 +25,7 @@ export async function fill(opened, source, from, count) {
     },
     { inFlight, from, count },
   )
-  opened.endFill?.()
+  await opened.endFill?.()
   await opened.store.flush?.()
 }
 
@@ -47,19 +48,27 @@ export async function fillFromPool(store, pool, from, count) {
 export const commonTasks = {
   /**
    * @param {{ system: string, place: import('../systems/index.js').Place, overrides?: any,
-   *   count?: number, poolOf?: number, shapes?: import('./sessions.js').Shape[] }} args `poolOf`:
-   *   fill with so many different sessions only, again and again
+   *   from?: number, count?: number, poolOf?: number, restored?: string,
+   *   shapes?: import('./sessions.js').Shape[] }} args `poolOf`: fill with so many different sessions
+   *   only, again and again; `restored`: don't fill, start with a copy of that folder's files
    * @param {Record<string, any>} state gets `opened`, `store`, `source`, `count`, `pool`
    */
-  async open({ system, place, overrides, count = 0, poolOf, shapes = mix() }, state) {
+  async open(args, state) {
+    const { system, place, overrides, from = 0, count = 0, poolOf, restored } = args
+    if (restored) cpSync(restored, place.folder, { recursive: true })
     state.opened = await systemOf(system).open(place, overrides)
     state.store = state.opened.store
     state.store.on?.('error', (/** @type {unknown} */ error) => (state.failure ??= error))
-    state.source = new SessionSource(shapes)
+    state.source = new SessionSource(args.shapes ?? mix())
     state.count = count
     state.pool = new Pool(state.source, poolOf ?? poolSize)
-    if (poolOf === undefined) await fill(state.opened, state.source, 0, count)
-    else await fillFromPool(state.store, state.pool, 0, count)
+    if (restored) {
+      const length = await state.store.length()
+      if (length !== count) throw new Error(`${length} sessions came back, not ${count}`)
+      return
+    }
+    if (poolOf === undefined) await fill(state.opened, state.source, from, count)
+    else await fillFromPool(state.store, state.pool, from, count)
     await state.opened.settle?.()
   },
 

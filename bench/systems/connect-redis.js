@@ -12,7 +12,7 @@ function system(appendfsync) {
     missing: () => whyMissing(check),
     host: (folder) =>
       RedisServer.start(folder, ['--appendonly', 'yes', '--appendfsync', appendfsync]),
-    open,
+    open: (place) => open(place, appendfsync),
   }
 }
 
@@ -22,13 +22,21 @@ async function check() {
   if (!redisServerVersion()) throw new Error('there is no redis-server on the path')
 }
 
-/** @param {import('./index.js').Place} place @returns {Promise<import('./index.js').Opened>} */
-async function open({ port }) {
+/**
+ * @param {import('./index.js').Place} place @param {string} appendfsync
+ * @returns {Promise<import('./index.js').Opened>}
+ */
+async function open({ port }, appendfsync) {
   const { RedisStore } = await import('connect-redis')
   const { createClient } = await import('redis')
   const client = createClient({ socket: { host: '127.0.0.1', port } })
   await client.connect()
-  return { store: new RedisStore({ client }), close: () => client.close() }
+  return {
+    store: new RedisStore({ client }),
+    close: () => client.close(),
+    beginFill: () => client.configSet('appendfsync', 'no'),
+    endFill: () => client.configSet('appendfsync', appendfsync),
+  }
 }
 
 export const redisEverysec = system('everysec')

@@ -25,8 +25,8 @@ import * as sqlite from './better-sqlite3.js'
  * @typedef {object} Opened
  * @property {any} store
  * @property {() => Promise<unknown> | unknown} close
- * @property {() => void} [beginFill] filling isn't measured, and may be made quicker than `set` is
- * @property {() => void} [endFill]
+ * @property {() => unknown} [beginFill] filling isn't measured, and may be made quicker than `set` is
+ * @property {() => unknown} [endFill]
  * @property {() => Promise<unknown>} [settle] writes what filling has left for later
  *
  * @typedef {object} System

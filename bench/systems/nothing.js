@@ -1,7 +1,6 @@
 /** Keeps nothing and answers later, as stores do: what the bench's own loop costs. */
 export const id = 'nothing'
 export const label = '(no store: the bench’s own loop)'
-export const quick = true
 export const version = () => ''
 export const missing = async () => undefined
 
