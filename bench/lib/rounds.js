@@ -24,12 +24,15 @@ import { WorkerProcess } from './worker-process.js'
  * @param {number} plan.rounds
  * @param {any} plan.open arguments of the task `open`, besides the system and its place
  * @param {number} [plan.core] the core to pin the workers to
+ * @param {boolean} [plan.together] fill all at once, a core each, before the first is measured
  * @param {(worker: WorkerProcess, system: System) => Promise<any>} plan.measure
  * @returns {Promise<Outcome[]>}
  */
-export async function alternate(context, { table, systems, rounds, open, core, measure }) {
+export async function alternate(context, plan) {
+  const { table, systems, rounds, open, core, together, measure } = plan
   const seats = systems.map((system) => new Seat(context, { table, system, open, core }))
   try {
+    if (together) await Promise.all(seats.map((seat) => seat.prepare()))
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < seats.length; i++) {
         const seat = /** @type {Seat} */ (seats[(i + round) % seats.length])
@@ -66,18 +69,31 @@ class Seat {
     this.core = core
   }
 
-  /** @param {(worker: WorkerProcess, system: System) => Promise<any>} measure */
-  async play(measure) {
+  async prepare() {
     if (this.failed) return
     try {
       this.#worker ??= await this.#sitDown()
-      this.rounds.push(await measure(this.#worker, this.system))
     } catch (error) {
-      this.failed = firstLine(error)
-      this.context.progress(`${this.table}: ${this.system.label} failed: ${this.failed}`)
+      this.#fail(error)
+    }
+  }
+
+  /** @param {(worker: WorkerProcess, system: System) => Promise<any>} measure */
+  async play(measure) {
+    await this.prepare()
+    try {
+      if (this.#worker) this.rounds.push(await measure(this.#worker, this.system))
+    } catch (error) {
+      this.#fail(error)
     }
     const renewed = this.system.quick && !this.context.quick
     if (renewed || this.failed) await this.leave()
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    this.failed = firstLine(error)
+    this.context.progress(`${this.table}: ${this.system.label} failed: ${this.failed}`)
   }
 
   async #sitDown() {
