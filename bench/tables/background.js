@@ -9,6 +9,7 @@ import { barChart } from '../lib/charts.js'
 import { watchLoop } from '../lib/delay.js'
 import { drive } from '../lib/drive.js'
 import { howMany, milliseconds, spread } from '../lib/format.js'
+import { ourMillion } from '../lib/our-million.js'
 import { alternate } from '../lib/rounds.js'
 import { freshCookie, sessionId } from '../lib/sessions.js'
 import { summarizeAll } from '../lib/summary.js'
@@ -19,7 +20,7 @@ import { startTraffic } from '../lib/traffic.js'
 /** Sessions set a second while the journal is watched. */
 const changesPerSecond = 20_000
 const journalMs = 2500
-/** For what filling set off to be over, ms. */
+/** For what warming up set off to be over, ms. */
 const quiet = 1200
 
 /** @typedef {{ store: any, opened: any, source: any, count: number, pool: import('../lib/pool.js').Pool }} State */
@@ -30,8 +31,8 @@ export const tasks = {
 
   /** @param {unknown} _ @param {State} state @returns {Promise<Measured[]>} */
   async withoutLimit(_, state) {
-    const { store, count } = state
-    await sleep(quiet)
+    const { store } = state
+    await warmUp(state)
     const measured = [
       await measure('prune, none expired', state, () => store.prune()),
       await measureJournal(state),
@@ -42,20 +43,21 @@ export const tasks = {
       ['snapshot, its end', ms, atEnd, idle],
     )
     measured.push(await measure('all', state, () => store.all()))
-    await expire(state, 0, count / 2)
-    measured.push(await measure('prune, half expired', state, () => store.prune()))
-    await refill(state, 0, count / 2)
-    await expire(state, 0, count)
-    measured.push(await measure('prune, all expired', state, () => store.prune()))
-    await refill(state, 0, count)
     measured.push(await measure('clear', state, () => store.clear()))
     return measured
+  },
+
+  /** @param {{ name: string, share: number }} args @param {State} state @returns {Promise<Measured[]>} */
+  async expired({ name, share }, state) {
+    await warmUp(state)
+    await expire(state, state.count * share)
+    return [await measure(name, state, () => state.store.prune())]
   },
 
   /** @param {unknown} _ @param {State} state @returns {Promise<Measured[]>} */
   async withLimit(_, state) {
     const { store, count } = state
-    await sleep(quiet)
+    await warmUp(state)
     const eviction = await measure('eviction', state, () => arrive(state, count, count / 10))
     const held = await store.length()
     if (held > count) throw new Error(`there are ${held} sessions in a store of ${count}`)
@@ -71,6 +73,15 @@ export const tasks = {
     const idle = await watchLoop(() => undefined, ms)
     return [eviction, ['close', ms, longest, idle.longest]]
   },
+}
+
+/**
+ * A restored store has not set anything yet, and its code isn't compiled.
+ * @param {State} state
+ */
+async function warmUp(state) {
+  await fillFromPool(state.store, state.pool, 0, Math.min(state.count, 50_000))
+  await whileBusy(state, () => sleep(quiet))
 }
 
 /** @param {State} state @param {() => Promise<unknown>} work */
@@ -102,13 +113,12 @@ async function measureJournal(state) {
 /**
  * Lets sessions expire by the clock: the cookie they are touched with lasts until all of them have
  * been touched, which is guessed from the first few.
- * @param {State} state @param {number} from @param {number} count
+ * @param {State} state @param {number} count
  */
-async function expire({ store, pool }, from, count) {
+async function expire({ store, pool }, count) {
   const touchAll = (/** @type {number} */ some, /** @type {any} */ cookie) =>
     drive((n, done) => store.touch(sessionId(n), { cookie }, done), {
       inFlight: 64,
-      from,
       count: some,
     })
   const trial = Math.ceil(count / 20)
@@ -118,12 +128,6 @@ async function expire({ store, pool }, from, count) {
   if (Date.now() > end) throw new Error('the sessions expired while they were being touched')
   await store.flush()
   await sleep(Math.max(0, end - Date.now()) + 50)
-}
-
-/** @param {State} state @param {number} from @param {number} count */
-async function refill({ store, pool }, from, count) {
-  await fillFromPool(store, pool, from, count)
-  await sleep(quiet)
 }
 
 /** New sessions at a steady rate, each of which pushes another out.
@@ -141,21 +145,27 @@ async function arrive({ store, pool }, from, count) {
 /** @param {import('../lib/context.js').Context} context */
 export async function run(context) {
   const count = context.million
+  const overrides = { snapshotInterval: 3_600_000, checkPeriod: 0 }
+  // What ends a million sessions has a process of its own: restoring them is quicker than refilling.
   const plans = [
-    { task: 'withoutLimit', overrides: { snapshotInterval: 3_600_000, checkPeriod: 0 } },
-    { task: 'withLimit', overrides: { snapshotInterval: 3_600_000, checkPeriod: 0, max: count } },
+    { task: 'withoutLimit', overrides },
+    { task: 'expired', args: { name: 'prune, half expired', share: 1 / 2 }, overrides },
+    { task: 'expired', args: { name: 'prune, all expired', share: 1 }, overrides },
+    { task: 'withLimit', overrides: { ...overrides, max: count } },
   ]
+  const systems = context.only('ours-everysec')
+  const restored = systems.length > 0 ? await ourMillion(context) : undefined
   /** @type {{ name: string, figures: Record<string, import('../lib/summary.js').Figure> }[]} */
   const rows = []
   /** @type {string[]} */
   const notes = []
-  for (const { task, overrides } of plans) {
+  for (const { task, args, overrides } of plans) {
     const [ours] = await alternate(context, {
       table: 'background',
-      systems: context.only('ours-everysec'),
-      rounds: context.size(3, 1),
-      open: { count, poolOf: 4500, overrides },
-      measure: (worker) => worker.call(task),
+      systems,
+      rounds: context.size(2, 1),
+      open: { count, restored, overrides },
+      measure: (worker) => worker.call(task, args),
     })
     if (ours?.failed) notes.push(`Ours failed: ${ours.failed}`)
     rows.push(...summarizeRows(/** @type {Measured[][]} */ (ours?.rounds ?? [])))

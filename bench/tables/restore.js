@@ -4,6 +4,7 @@
  */
 import { barChart } from '../lib/charts.js'
 import { howMany, milliseconds, spread } from '../lib/format.js'
+import { ourMillion } from '../lib/our-million.js'
 import { redisMillion } from '../lib/redis-million.js'
 import { firstLine } from '../lib/rounds.js'
 import { sessionId } from '../lib/sessions.js'
@@ -17,12 +18,6 @@ const system = 'ours-everysec'
 
 export const tasks = {
   ...commonTasks,
-
-  /** @param {{ count: number }} _ @param {Record<string, any>} state */
-  async save(_, state) {
-    await state.store.snapshot()
-    await state.opened.close()
-  },
 
   /** @param {{ folder: string, spawned: number, count: number }} args */
   async restore({ folder, spawned, count }) {
@@ -42,7 +37,6 @@ export async function run(context) {
   const count = context.million
   const redis = await redisMillion(context)
   await redis?.save()
-  const folder = context.temp.folder('restore')
   /** @type {Record<string, number>[]} */
   const ours = []
   /** @type {Record<string, number>[]} */
@@ -50,10 +44,10 @@ export async function run(context) {
   /** @type {string | undefined} */
   let failed
   try {
-    if (context.only(system).length > 0) await save(context, folder, count)
-    for (let round = 0; round < context.size(5, 2); round++) {
+    const folder = context.only(system).length > 0 ? await ourMillion(context) : undefined
+    for (let round = 0; round < context.size(3, 2); round++) {
       context.progress(`restore: round ${round + 1}`)
-      if (context.only(system).length > 0) ours.push(await restore(folder, count))
+      if (folder) ours.push(await restore(folder, count))
       if (redis) theirs.push(await redis.load())
     }
   } catch (error) {
@@ -107,18 +101,6 @@ export async function run(context) {
 /** @param {import('../lib/summary.js').Figure} [figure] */
 function show(figure) {
   return figure ? spread(figure, milliseconds) : '–'
-}
-
-/** @param {import('../lib/context.js').Context} context @param {string} folder @param {number} count */
-async function save(context, folder, count) {
-  context.progress('restore: writing the snapshot')
-  const worker = new WorkerProcess('restore', { cwd: folder })
-  try {
-    await worker.call('open', { system, place: { folder }, count })
-    await worker.call('save')
-  } finally {
-    await worker.stop()
-  }
 }
 
 /** @param {string} folder @param {number} count @returns {Promise<{ ready: number, firstGet: number }>} */
