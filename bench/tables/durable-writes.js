@@ -41,7 +41,7 @@ export async function run(context) {
   const outcomes = await alternate(context, {
     table: 'durable-writes',
     systems: context.only(...Object.keys(promises)),
-    rounds: context.size(5, 2),
+    rounds: context.size(3, 2),
     open: { count: context.size(20_000, 500) },
     measure: (worker) => worker.call('round', { ms: context.size(1500, 150) }),
   })

@@ -47,7 +47,7 @@ export async function run(context) {
     table: 'snapshot',
     // The same process and sessions throughout: what is written is what is measured.
     systems: context.only('ours-everysec').map((system) => ({ ...system, quick: false })),
-    rounds: context.size(5, 2),
+    rounds: context.size(3, 2),
     open: { count, place: { folder }, overrides: { snapshotInterval: 3_600_000 } },
     async measure(worker) {
       if (redis) saves.push(await redis.save())
