@@ -15,6 +15,7 @@
  * @property {import('./format.js').Unit} unit
  * @property {Bar[]} bars
  * @property {number} [limit] a line to stay below, or above
+ * @property {boolean} [logarithmic] from the power of ten below the smallest, with a line at each power
  *
  * @typedef {object} Chart
  * @property {string} title
@@ -80,12 +81,15 @@ export function card(title, height, body) {
 }
 
 /** @param {Panel} panel @param {number} x @param {number} y @param {number} panelWidth */
-function drawPanel({ title, unit, bars, limit }, x, y, panelWidth) {
+function drawPanel({ title, unit, bars, limit, logarithmic }, x, y, panelWidth) {
   const left = x + labelWidth
   const longest = panelWidth - labelWidth - figureWidth
   const largest = Math.max(limit ?? 0, ...bars.map(({ figure }) => figure?.max ?? 0)) || 1
-  const scale = (/** @type {number} */ value) => (Math.max(0, value) / largest) * longest
+  const scale = logarithmic
+    ? logarithmicScale(bars, largest, longest)
+    : (/** @type {number} */ value) => (Math.max(0, value) / largest) * longest
   let svg = `<text class="panel" x="${x}" y="${y}">${escape(title)}</text>`
+  if (logarithmic) svg += powerLines(scale, { left, top: y + 6, rows: bars.length, largest })
   bars.forEach((bar, i) => {
     svg += drawBar(bar, { x, left, top: y + 10 + i * rowHeight, scale, unit })
   })
@@ -93,6 +97,28 @@ function drawPanel({ title, unit, bars, limit }, x, y, panelWidth) {
     const at = left + scale(limit)
     const bottom = y + 8 + bars.length * rowHeight
     svg += `<line class="limit" x1="${at}" x2="${at}" y1="${y + 6}" y2="${bottom}"/>`
+  }
+  return svg
+}
+
+/** @param {Bar[]} bars @param {number} largest @param {number} longest */
+function logarithmicScale(bars, largest, longest) {
+  const smallest = Math.min(largest, ...bars.map(({ figure }) => figure?.min ?? Infinity))
+  const lowest = Math.floor(Math.log10(smallest) - 1e-9)
+  const powers = Math.log10(largest) - lowest
+  return (/** @type {number} */ value) =>
+    value > 0 ? (Math.max(0, Math.log10(value) - lowest) / powers) * longest : 0
+}
+
+/**
+ * @param {(value: number) => number} scale
+ * @param {{ left: number, top: number, rows: number, largest: number }} place
+ */
+function powerLines(scale, { left, top, rows, largest }) {
+  let svg = ''
+  for (let power = Math.floor(Math.log10(largest)); scale(10 ** power) > 0; power--) {
+    const at = left + scale(10 ** power)
+    svg += `<line class="axis" x1="${at}" x2="${at}" y1="${top}" y2="${top + rows * rowHeight}"/>`
   }
   return svg
 }

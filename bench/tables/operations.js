@@ -12,6 +12,8 @@ import { atLeastTimes, ratio } from '../lib/targets.js'
 import { commonTasks } from '../lib/tasks.js'
 import * as nothing from '../systems/nothing.js'
 
+/** Those that answer from memory: on one scale they can be compared by eye. */
+const inMemory = ['ours-snapshot', 'ours-everysec', 'memory-store', 'memorystore']
 const required = { get: 3, set: 1.5, touch: 8, cycle: 4 }
 
 /** @typedef {Record<string, import('../lib/summary.js').Figure>} Figures */
@@ -41,7 +43,7 @@ export const tasks = {
 /** @param {import('../lib/context.js').Context} context */
 export async function run(context) {
   const count = context.size(100_000, 1_000)
-  const limits = context.size({ ms: 400, warmUp: 400 }, { ms: 40, warmUp: 60 })
+  const limits = context.size({ ms: 400, warmUp: 300 }, { ms: 40, warmUp: 60 })
   const outcomes = await alternate(context, {
     table: 'operations',
     systems: [...context.systems, nothing],
@@ -70,7 +72,12 @@ export async function run(context) {
     })),
     targets: [...againstMemorystore(figures), ...everysecAgainstSnapshot(figures)],
     charts: [
-      chart(
+      chartInMemory(
+        outcomes.filter(({ system }) => inMemory.includes(system.id)),
+        figures,
+        count,
+      ),
+      chartOfAll(
         outcomes.filter(({ system }) => system !== nothing),
         figures,
         count,
@@ -121,20 +128,49 @@ function everysecAgainstSnapshot(figures) {
 }
 
 /**
+ * A row of panels for each operation: on the left one at a time, on the right 64 in flight.
  * @param {import('../lib/rounds.js').Outcome[]} outcomes
  * @param {Map<string, Figures>} figures
  * @param {number} count
  */
-function chart(outcomes, figures, count) {
+function chartInMemory(outcomes, figures, count) {
   return {
     file: 'operations.svg',
     svg: barChart({
-      title: `Calls a second, ${howMany(count)} sessions, 64 in flight`,
+      title: `Calls a second, ${howMany(count)} sessions`,
+      panels: callNames.flatMap((name) =>
+        [1, 64].map((inFlight) => ({
+          title: `${titleOf(name)}; ${inFlight === 1 ? 'one at a time' : `${inFlight} in flight`}`,
+          unit: perSecond,
+          bars: barsOf(outcomes, (id) => figures.get(id)?.[`${name} ${inFlight}`]),
+        })),
+      ),
+    }),
+  }
+}
+
+/**
+ * All of them, which differ by orders of magnitude.
+ * @param {import('../lib/rounds.js').Outcome[]} outcomes
+ * @param {Map<string, Figures>} figures
+ * @param {number} count
+ */
+function chartOfAll(outcomes, figures, count) {
+  return {
+    file: 'operations-all.svg',
+    svg: barChart({
+      title: `Calls a second, ${howMany(count)} sessions, 64 in flight, each line ten times the one before`,
       panels: callNames.map((name) => ({
-        title: name === 'cycle' ? 'cycle: get, then touch' : name,
+        title: titleOf(name),
         unit: perSecond,
+        logarithmic: true,
         bars: barsOf(outcomes, (id) => figures.get(id)?.[`${name} 64`]),
       })),
     }),
   }
+}
+
+/** @param {import('../lib/calls.js').CallName} name */
+function titleOf(name) {
+  return name === 'cycle' ? 'cycle: get, then touch' : name
 }
