@@ -6,8 +6,9 @@
  * characters of the sid, take turns with it. No order: entries come part by part.
  */
 
-/** A power of two. */
-const PARTS = 256
+const PART_BITS = 8
+/** Into how many parts sids are divided. */
+export const PARTS = 1 << PART_BITS
 
 /** As much of a Map as is needed here; entries may come and go while it is walked. */
 export class SidMap<V> {
@@ -54,9 +55,15 @@ export class SidMap<V> {
   }
 }
 
-/** Where a sid belongs. Ids that end alike share a part, and lose nothing by it but the turns. */
-function partOf(sid: string): number {
+/** The part that a sid belongs to. Ids that end alike share one, and lose nothing by it but the turns. */
+export function partOf(sid: string): number {
   const last = sid.length - 1
   // Before the first character NaN is found, which counts as 0 here.
-  return ((sid.charCodeAt(last - 1) << 4) ^ sid.charCodeAt(last)) & (PARTS - 1)
+  const end =
+    (sid.charCodeAt(last - 3) << 21) ^
+    (sid.charCodeAt(last - 2) << 14) ^
+    (sid.charCodeAt(last - 1) << 7) ^
+    sid.charCodeAt(last)
+  // Digits and letters make use of few of their bits; the highest ones of a product depend on all.
+  return Math.imul(end, 0x9e3779b1) >>> (32 - PART_BITS)
 }
