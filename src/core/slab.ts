@@ -7,7 +7,7 @@
  */
 import type { Span } from './span.js'
 
-/** Size classes are this far apart, in bytes, up to {@link FINE}; beyond it, an eighth of a power of two. */
+/** Classes are this far apart, in bytes, up to {@link FINE}; beyond, an eighth of a power of two. */
 const GRANULE = 16
 const FINE = 1024
 const FINE_CLASSES = FINE / GRANULE

@@ -1,15 +1,15 @@
 /**
  * sid → entry, in memory: look-up, recency, limits and byte count. No I/O, no timers, no clock.
  *
- * With a limit, lru-cache holds sid → slot, the recency list and the limits; without one the order
- * of use evicts nobody, and a map will do. What an entry consists of stands in columns by slot: a number in a typed array costs eight bytes where an object a session costs a
- * hundred, and the garbage collector has nothing to visit. A slot keeps its number while its
- * session lives, so that a walk by slot can pause for as long as it likes while sessions are used,
- * changed and dropped; a walk along lru-cache's list ends early when that happens.
+ * With a limit, an index holds sid → slot in the order of use; without one that order evicts
+ * nobody, and a map will do. What an entry consists of stands in columns by slot, its body in a
+ * slab: a number in a typed array costs eight bytes where an object a session costs a hundred, and
+ * the garbage collector has nothing to visit. A slot keeps its number while its session lives, so
+ * that a walk by slot can pause for as long as it likes while sessions are used, changed and dropped.
  */
-import { LRUCache } from 'lru-cache'
 import type { CookieShape } from './cookie.js'
 import type { EntryRecord } from './format.js'
+import { LruIndex } from './lru-index.js'
 import { SidMap } from './sid-map.js'
 import { lengthAt, PLACE, Slab } from './slab.js'
 import type { Span } from './span.js'
@@ -54,7 +54,7 @@ export class Table {
   /** Called with a slot that has flags when its session is about to go, still readable. */
   onLeave: ((slot: number) => void) | undefined
   /** Exactly one of the two is there. */
-  #lru: LRUCache<string, number> | undefined
+  #lru: LruIndex | undefined
   #map: SidMap<number> | undefined
   #chunks: Chunk[] = []
   #slab = new Slab()
@@ -62,8 +62,6 @@ export class Table {
   #slots = 0
   #bytes = 0
   #onEvict: (slot: number) => void
-  /** The one options object of every `set`: the size is all that differs. */
-  #setOptions = { size: 1 }
 
   constructor(limits: TableLimits, onEvict: (slot: number) => void) {
     this.limits = limits
@@ -88,12 +86,12 @@ export class Table {
 
   /** The slot of `sid`, or -1. Its recency stays as it is. */
   find(sid: string): number {
-    return (this.#lru ? this.#lru.peek(sid) : this.#map!.get(sid)) ?? -1
+    return (this.#lru ?? this.#map!).get(sid) ?? -1
   }
 
   /** The slot of `sid`, or -1; it is the most recently used from now on. */
   use(sid: string, used: number): number {
-    const slot = (this.#lru ?? this.#map!).get(sid)
+    const slot = this.#lru ? this.#lru.use(sid) : this.#map!.get(sid)
     if (slot === undefined) return -1
     this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + USED] = used
     return slot
@@ -121,13 +119,9 @@ export class Table {
     if (known) this.#slab.replace(body, chunk.places, i * PLACE)
     else this.#slab.add(body, chunk.places, i * PLACE)
     this.#write(chunk, i, record)
-    if (!this.#lru) {
-      if (!known) this.#map!.set(record.sid, slot)
-      return slot
-    }
-    // lru-cache keeps the size it knows while the value, our slot, stays the same.
-    if (this.limits.maxBytes > 0 && known && grown !== 0) this.#lru.delete(record.sid)
-    this.#lru.set(record.sid, slot, this.#sized(record.sid, length))
+    if (!known) (this.#lru ?? this.#map!).set(record.sid, slot)
+    else this.#lru?.use(record.sid)
+    this.#shrink()
     return slot
   }
 
@@ -173,14 +167,10 @@ export class Table {
     slots.sort((a, b) => this.used(a) - this.used(b))
     this.#makeIndex(this.limits)
     for (const slot of slots) {
-      const sid = this.sid(slot)
-      const length = this.length(slot)
-      if (this.fits(sid, length)) this.#lru!.set(sid, slot, this.#sized(sid, length))
-      else {
-        this.#onEvict(slot)
-        this.#release(slot)
-      }
+      if (this.fits(this.sid(slot), this.length(slot))) this.#lru!.set(this.sid(slot), slot)
+      else this.#evict(slot)
     }
+    this.#shrink()
   }
 
   /** Whether `slot` holds an entry. */
@@ -293,27 +283,25 @@ export class Table {
     this.#free.push(slot)
   }
 
-  #sized(sid: string, length: number): { size: number } {
-    if (this.limits.maxBytes > 0) this.#setOptions.size = sid.length + length || 1
-    return this.#setOptions
+  /** Evicts until the limits are kept: by then the entry used last, which fits, is never the next. */
+  #shrink(): void {
+    const { max, maxBytes } = this.limits
+    while (this.#lru) {
+      const over = (max > 0 && this.#lru.size > max) || (maxBytes > 0 && this.#bytes > maxBytes)
+      const slot = over ? this.#lru.pop() : -1
+      if (slot < 0) return
+      this.#evict(slot)
+    }
+  }
+
+  #evict(slot: number): void {
+    this.#onEvict(slot)
+    this.#release(slot)
   }
 
   #makeIndex({ max, maxBytes }: TableLimits): void {
     const limited = max > 0 || maxBytes > 0
     this.#map = limited ? undefined : new SidMap<number>()
-    this.#lru = limited ? this.#makeLru(max, maxBytes) : undefined
-  }
-
-  #makeLru(max: number, maxBytes: number): LRUCache<string, number> {
-    this.#setOptions = { size: maxBytes > 0 ? 1 : 0 }
-    return new LRUCache<string, number>({
-      max,
-      maxSize: maxBytes,
-      dispose: (slot, _sid, reason) => {
-        if (reason !== 'evict') return
-        this.#onEvict(slot)
-        this.#release(slot)
-      },
-    })
+    this.#lru = limited ? new LruIndex(max) : undefined
   }
 }

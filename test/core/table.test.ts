@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { EntryRecord } from '../../src/core/format.js'
 import { Table } from '../../src/core/table.js'
 import { recordOf } from '../support/records.js'
@@ -197,6 +197,46 @@ test('an entry that grows makes others go where `maxBytes` says so', () => {
   table.put(recordOf({ sid: 'b', stamp: 3 }), bodyOf(letters(90)))
   expect(evicted).toEqual(['a'])
   expect(table.bytes).toBe(91)
+})
+
+test('no map holds more than a small part of the entries, so none stops the loop to grow', () => {
+  let largest = 0
+  const { set } = Map.prototype
+  const spy = vi.spyOn(Map.prototype, 'set').mockImplementation(function (
+    this: Map<unknown, unknown>,
+    key,
+    value,
+  ) {
+    set.call(this, key, value)
+    if (String(key).startsWith('one of many')) largest = Math.max(largest, this.size)
+    return this
+  })
+  try {
+    const table = new Table({ max: 8000, maxBytes: 0 }, () => undefined)
+    for (let i = 0; i < 10_000; i++)
+      table.put(recordOf({ sid: `one of many ${i}`, stamp: i }), bodyOf(''))
+    expect(table.size).toBe(8000)
+  } finally {
+    spy.mockRestore()
+  }
+  expect(largest).toBeGreaterThan(0)
+  expect(largest).toBeLessThan(800)
+})
+
+test('a limit takes no memory before there are sessions', () => {
+  const table = new Table({ max: 2 ** 40, maxBytes: 0 }, () => undefined)
+  const slot = table.put(recordOf({ sid: 'a' }), bodyOf('body of a'))
+  expect(table.find('a')).toBe(slot)
+})
+
+test('those that files say were used at the same moment go in the order of their slots', () => {
+  const evicted: string[] = []
+  const table = new Table({ max: 2, maxBytes: 0 }, (slot) => evicted.push(table.sid(slot)))
+  table.beginLoad()
+  for (const sid of ['c', 'a', 'd', 'b'])
+    table.put(recordOf({ sid, used: sid === 'd' ? 1 : 5 }), bodyOf(''))
+  table.endLoad()
+  expect(evicted).toEqual(['d', 'c'])
 })
 
 test('an evicted entry can still be read when its eviction is told', () => {
