@@ -59,11 +59,9 @@ export class SidMap<V> {
 export function partOf(sid: string): number {
   const last = sid.length - 1
   // Before the first character NaN is found, which counts as 0 here.
-  const end =
-    (sid.charCodeAt(last - 3) << 21) ^
-    (sid.charCodeAt(last - 2) << 14) ^
-    (sid.charCodeAt(last - 1) << 7) ^
-    sid.charCodeAt(last)
+  const before =
+    (sid.charCodeAt(last - 3) << 14) ^ (sid.charCodeAt(last - 2) << 7) ^ sid.charCodeAt(last - 1)
   // Digits and letters make use of few of their bits; the highest ones of a product depend on all.
-  return Math.imul(end, 0x9e3779b1) >>> (32 - PART_BITS)
+  const mixed = Math.imul(before, 0x9e3779b1) >>> (32 - PART_BITS)
+  return (mixed + sid.charCodeAt(last)) & (PARTS - 1)
 }
