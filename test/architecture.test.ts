@@ -41,6 +41,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/codec', 'core/flatten', 'core/inflate', 'core/shapes', 'core/tokens'],
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
       ['core/lifetime'],
+      ['core/disposals'],
       ['core/table', 'core/slab'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],

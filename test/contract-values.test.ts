@@ -242,6 +242,51 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       await nowAndAfterRestart(store, check)
     })
 
+    describe.each(['expired', 'evicted', 'destroyed', 'replaced'] as const)(
+      'when it is %s',
+      (why) => {
+        test.each<[string, (store: Store) => unknown]>([
+          ['destroyed', (store) => store.destroy('a')],
+          ['set', (store) => store.set('a', sessionOf({ name: 'again' }))],
+          ['cleared', (store) => store.clear()],
+          ['pushed out', (store) => store.set('another', sessionOf({ name: 'another' }))],
+        ])('and %s by the hook, the store goes on', async (_, act) => {
+          const told: string[] = []
+          const acts: unknown[] = []
+          const dispose = (sid: string, session: object, reason: string) => {
+            told.push(`${sid} ${reason}`)
+            expect(session).toMatchObject({ name: sid })
+            if (told.length === 1) acts.push(act(store))
+          }
+          const store: Store = await open({ dispose, max: 2 })
+          await store.set('a', sessionOf({ name: 'a' }))
+          await store.set('b', sessionOf({ name: 'b' }))
+          if (why === 'destroyed') await store.destroy('a')
+          else if (why === 'evicted') await store.set('c', sessionOf({ name: 'c' }))
+          else
+            await store.set(
+              'a',
+              sessionOf(
+                { name: 'a' },
+                why === 'expired' ? { maxAge: -1, expires: new Date(0) } : {},
+              ),
+            )
+          await Promise.all(acts)
+          expect(told[0]).toBe(`a ${why}`)
+          expect(await store.length()).toBeLessThanOrEqual(2)
+          for (const name of ['d', 'e', 'f']) await store.set(name, sessionOf({ name }))
+          await nowAndAfterRestart(
+            store,
+            async (store) => {
+              expect((await store.ids()).sort()).toEqual(['e', 'f'])
+              for (const name of ['e', 'f']) expect(await store.get(name)).toMatchObject({ name })
+            },
+            { max: 2 },
+          )
+        })
+      },
+    )
+
     test('before the store is ready', async () => {
       const store = begin()
       const sets = names.map((name) => store.set(name, sessionOf({ name })))

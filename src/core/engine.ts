@@ -92,7 +92,7 @@ export class Engine {
       onMerge: (report) => this.#events.merge(report),
       onError: (error) => this.#events.error(error),
       observe: (stamp) => stamps.observe(stamp),
-      removing: (slot) => this.#sessions.dispose(slot, 'destroyed'),
+      removing: (slot) => this.#sessions.disposeSoon(slot),
     })
     this.#opening = this.#restore(this.#tenure, snapshotPath)
     this.#opening.catch(ignore)

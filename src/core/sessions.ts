@@ -9,7 +9,8 @@ import { randomBytes } from 'node:crypto'
 import { type Clock, Stamps } from './clock.js'
 import { Codec, SerializerCodec, type SessionCodec } from './codec.js'
 import { type CookieShape, CookieShapes, restoreCookie } from './cookie.js'
-import { StoreError, withCode } from './errors.js'
+import { Disposals } from './disposals.js'
+import { type StoreError, withCode } from './errors.js'
 import { type EntryRecord, FILE_ID_LENGTH } from './format.js'
 import { type Lifetime, Lifetimes, ONE_DAY } from './lifetime.js'
 import type { MergeTarget } from './merge.js'
@@ -44,7 +45,8 @@ export interface SessionEvents {
 
 /** A touch is small where it moves the expiry by less than this, in ms, and than a tenth of the life. */
 const SMALL_MOVE = 60_000
-const SLOTS_AT_ONCE = 512
+/** Slots between two looks at the time. A session that expires may take a good ten microseconds. */
+const SLOTS_AT_ONCE = 32
 /** So many ids are put in the order of use. */
 const SORTED_MOST = 10_000
 
@@ -74,12 +76,14 @@ export class Sessions {
   readonly #tombstones = new Tombstones()
   readonly #lifetimes: Lifetimes
   readonly #record = emptyRecord()
+  readonly #disposals: Disposals
   #pruning: Promise<void> | undefined
 
   constructor(options: ResolvedOptions, events: SessionEvents, clock: Clock) {
     this.#options = options
     this.#events = events
     this.#clock = clock
+    this.#disposals = new Disposals(options.dispose, (error) => events.error(error))
     this.#lifetimes = new Lifetimes(this.shapes, options.ttl, clock)
     const makeCodec = () =>
       options.serializer ? new SerializerCodec(options.serializer) : new Codec()
@@ -115,6 +119,7 @@ export class Sessions {
       const last = this.#options.stale ? this.#decode(slot) : undefined
       this.#expire(slot)
       this.counters.misses++
+      this.#disposals.tell()
       return last
     }
     this.counters.hits++
@@ -141,14 +146,20 @@ export class Sessions {
       const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + length}`
       throw withCode(new RangeError(message), 'ERR_SESSION_ENCODE')
     }
-    const body = later || this.#options.dispose ? copyOf(encoded) : encoded
-    return () => this.#put(sid, body, life)
+    const body = later ? copyOf(encoded) : encoded
+    return () => {
+      this.#put(sid, body, life)
+      this.#disposals.tell()
+    }
   }
 
   /** Reads what a touch would write; the result writes it. */
   prepareTouch(sid: string, session: object): () => void {
     const life = this.#lifetimes.of(session, sid, this.#near(sid))
-    return () => this.#touch(sid, life)
+    return () => {
+      this.#touch(sid, life)
+      this.#disposals.tell()
+    }
   }
 
   destroy(sid: string): void {
@@ -161,16 +172,20 @@ export class Sessions {
       return
     }
     this.counters.destroyed++
-    this.dispose(slot, 'destroyed')
+    this.#dispose(slot, 'destroyed')
     this.#removed(sid, this.#table.expires(slot))
     this.#table.remove(slot)
+    this.#disposals.tell()
   }
 
   clear(): void {
     this.counters.destroyed += this.#table.size
-    if (this.#options.dispose) {
+    if (this.#disposals.wanted) {
       for (let slot = 0; slot < this.#table.slots; slot++) {
-        if (this.#table.has(slot)) this.dispose(slot, 'destroyed')
+        if (!this.#table.has(slot)) continue
+        this.#dispose(slot, 'destroyed')
+        // One by one, or all of them would be in memory decoded.
+        this.#disposals.tell()
       }
     }
     this.#noteOwnClear()
@@ -234,7 +249,7 @@ export class Sessions {
       return
     }
     if (slot >= 0) {
-      if (!this.#options.noDisposeOnSet) this.dispose(slot, 'replaced')
+      if (!this.#options.noDisposeOnSet) this.#dispose(slot, 'replaced')
       this.#noteShortened(sid, table.expires(slot), life.expires)
     }
     const put = table.put(this.#fill(sid, life, now), body)
@@ -290,7 +305,7 @@ export class Sessions {
   #expire(slot: number): void {
     const sid = this.#table.sid(slot)
     this.counters.expired++
-    this.dispose(slot, 'expired')
+    this.#dispose(slot, 'expired')
     const now = this.#clock.now()
     // Ended before its time, or once meant to live longer: a file may hold it alive.
     const early = this.#table.expires(slot) > now || this.#tombstones.outlives(sid, now)
@@ -303,7 +318,7 @@ export class Sessions {
   #evicted(slot: number): void {
     const sid = this.#table.sid(slot)
     this.counters.evicted++
-    this.dispose(slot, 'evicted')
+    this.#dispose(slot, 'evicted')
     // An older copy that comes back was no secret and is the first to go again.
     const removal: Removal = { stamp: this.stamps.next(this.#clock.now()), until: 0 }
     this.tenure?.persistence?.remove(sid, removal)
@@ -329,15 +344,21 @@ export class Sessions {
     own.sets.clear()
   }
 
-  dispose(slot: number, reason: DisposeReason): void {
-    const { dispose } = this.#options
-    if (!dispose) return
+  /** Keeps a session that is about to go for the hook. */
+  #dispose(slot: number, reason: DisposeReason): void {
+    if (!this.#disposals.wanted) return
     try {
-      dispose(this.#table.sid(slot), this.#decode(slot) as never, reason)
-    } catch (cause) {
-      const message = `Expected \`dispose\` to return, found that it threw`
-      this.#events.error(new StoreError('ERR_HOOK', message, { cause }))
+      this.#disposals.add(this.#table.sid(slot), this.#decode(slot), reason)
+    } catch (error) {
+      this.#events.error(error as StoreError)
     }
+  }
+
+  /** The same for a session that goes because of what another process has written. */
+  disposeSoon(slot: number): void {
+    if (!this.#disposals.wanted) return
+    this.#dispose(slot, 'destroyed')
+    queueMicrotask(() => this.#disposals.tell())
   }
 
   /** Visits the slots of all live sessions, with pauses. */
@@ -354,6 +375,7 @@ export class Sessions {
     for (let slot = 0; slot < this.#table.slots && !this.closed; slot++) {
       if (this.#table.has(slot) && this.#table.expires(slot) <= this.#clock.now()) {
         this.#expire(slot)
+        this.#disposals.tell()
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
     }

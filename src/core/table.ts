@@ -295,8 +295,10 @@ export class Table {
   }
 
   #evict(slot: number): void {
+    const slab = this.#slab
     this.#onEvict(slot)
-    this.#release(slot)
+    // Whoever is told may clear the table.
+    if (this.#slab === slab) this.#release(slot)
   }
 
   #makeIndex({ max, maxBytes }: TableLimits): void {
