@@ -101,14 +101,17 @@ function writeFrameHeader(
   target.writeUInt32BE(checksum, at + 8)
 }
 
-/** One whole frame in a buffer of its own. */
+/** One whole frame, in `room` if it fits there and in a buffer of its own otherwise. */
 export function makeFrame(
   kind: FrameKind,
   sequence: number,
   idChecksum: number,
   payload: Uint8Array,
+  room?: Buffer,
 ): Buffer {
-  const frame = Buffer.allocUnsafe(FRAME_HEADER + payload.length)
+  const length = FRAME_HEADER + payload.length
+  const frame =
+    room && length <= room.length ? room.subarray(0, length) : Buffer.allocUnsafe(length)
   frame.set(payload, FRAME_HEADER)
   writeFrameHeader(frame, 0, kind, sequence, idChecksum, frame.subarray(FRAME_HEADER))
   return frame

@@ -58,11 +58,11 @@ export class FrameEncoder {
     return Buffer.concat([0, 1].map((copy) => makeFrame(FrameKind.header, copy, 0, payload)))
   }
 
-  /** The next frame, in a buffer of its own. */
-  frame(kind: FrameKind, payload: Buffer): Buffer {
+  /** The next frame, in `room` if it fits there and in a buffer of its own otherwise. */
+  frame(kind: FrameKind, payload: Buffer, room?: Buffer): Buffer {
     const sequence = this.#sequence++
     const sealed = this.#cipher ? this.#cipher.seal(kind, sequence, payload) : payload
-    return makeFrame(kind, sequence, this.#idChecksum, sealed)
+    return makeFrame(kind, sequence, this.#idChecksum, sealed, room)
   }
 }
 

@@ -25,11 +25,13 @@ export class Pace {
   }
 }
 
-/** Chunks are gathered to about this many bytes a write. */
+/** Chunks are gathered to about this many bytes a write; one more has room behind them. */
 const WRITE_AT_ONCE = 256 * 1024
+const GATHER_ROOM = WRITE_AT_ONCE * 1.5
 
 /**
- * Chunks, gathered, with pauses in which the loop belongs to others.
+ * Chunks, gathered, with pauses in which the loop belongs to others. Either holds until the next
+ * one is asked for.
  *
  * @param abort asked between chunks; true: throws an AbortedError
  * @param onDone told what `chunks` returns, before the last of them is handed out
@@ -40,7 +42,7 @@ export async function* inSlices<T>(
   onDone: (result: T) => void,
 ): AsyncGenerator<Buffer, void, void> {
   const pace = new Pace()
-  let gathered: Buffer[] = []
+  const gathered = Buffer.allocUnsafeSlow(GATHER_ROOM)
   let bytes = 0
   for (;;) {
     if (abort()) throw new AbortedError()
@@ -49,16 +51,19 @@ export async function* inSlices<T>(
       onDone(value)
       break
     }
-    gathered.push(value)
-    bytes += value.length
+    if (bytes + value.length > GATHER_ROOM) {
+      yield gathered.subarray(0, bytes)
+      bytes = 0
+    }
+    if (value.length > GATHER_ROOM) yield value
+    else bytes += value.copy(gathered, bytes)
     if (bytes >= WRITE_AT_ONCE) {
-      yield Buffer.concat(gathered)
-      gathered = []
+      yield gathered.subarray(0, bytes)
       bytes = 0
     }
     if (pace.due) await pace.pause()
   }
-  yield Buffer.concat(gathered)
+  yield gathered.subarray(0, bytes)
 }
 
 /** Work was given up because the store closes. */

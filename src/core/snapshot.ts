@@ -42,7 +42,10 @@ export interface SnapshotFooter {
 /** Rounds of changes behind the entries; each is smaller than the one before. */
 const TAIL_ROUNDS = 4
 
-/** Makes the chunks of a snapshot. An empty chunk is an invitation to pause. */
+/**
+ * Makes the chunks of a snapshot, each of which holds until the next one is asked for. An empty
+ * chunk is an invitation to pause.
+ */
 export function* snapshotChunks(
   source: SnapshotSource,
   encoder: FrameEncoder,
@@ -50,12 +53,14 @@ export function* snapshotChunks(
   const { table, tombstones } = source
   const writer = new RecordWriter()
   const record = emptyRecord()
+  // A buffer for each frame of a million sessions would have the collector come again and again.
+  const room = Buffer.allocUnsafeSlow(FRAME_TARGET * 2)
   let sessions = 0
   let removals = 0
   let defined = 0
 
   const close = (kind: FrameKind) => {
-    const frame = encoder.frame(kind, writer.payload())
+    const frame = encoder.frame(kind, writer.payload(), room)
     writer.reset()
     return frame
   }

@@ -71,11 +71,11 @@ export class Tombstones {
     let seen = 0
     for (const [sid, removal] of this.#removals) {
       if (removal.until <= now) this.#removals.delete(sid)
-      if (++seen % 1024 === 0) yield
+      if (++seen % 64 === 0) yield
     }
     for (const [sid, expires] of this.#longest) {
       if (expires <= now) this.#longest.delete(sid)
-      if (++seen % 1024 === 0) yield
+      if (++seen % 64 === 0) yield
     }
   }
 }

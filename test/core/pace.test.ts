@@ -31,7 +31,7 @@ describe('chunks in slices', () => {
     const never = () => false
     for await (const chunk of inSlices(chunks(90, 10_000), never, (count) => results.push(count))) {
       sizes.push(chunk.length)
-      all.push(chunk)
+      all.push(Buffer.from(chunk))
     }
     expect(sizes).toEqual([270_000, 270_000, 270_000, 90_000])
     expect(Buffer.concat(all).equals(Buffer.concat([...chunks(90, 10_000)]))).toBe(true)

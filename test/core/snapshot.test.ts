@@ -51,7 +51,7 @@ function write(
       files.contents.set(PATH, Buffer.concat(chunks))
       return { files, chunks, footer: value }
     }
-    chunks.push(value)
+    chunks.push(Buffer.from(value))
   }
 }
 

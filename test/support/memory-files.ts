@@ -121,7 +121,7 @@ export class MemoryFiles implements Files {
   }
 
   replaceSync(path: string, chunks: Iterable<Uint8Array>, beforeRename: () => void): number {
-    const bytes = Buffer.concat([...chunks])
+    const bytes = Buffer.concat(Array.from(chunks, (chunk) => Buffer.from(chunk)))
     this.#doesSync('write', path)
     this.#doesSync('sync', path)
     beforeRename()
