@@ -47,10 +47,11 @@ export const tasks = {
     return measured
   },
 
-  /** @param {{ name: string, share: number }} args @param {State} state @returns {Promise<Measured[]>} */
-  async expired({ name, share }, state) {
-    await warmUp(state)
-    await expire(state, state.count * share)
+  /** @param {{ name: string, share: number, count: number }} args @param {State} state
+   * @returns {Promise<Measured[]>} */
+  async expired({ name, share, count }, state) {
+    state.count = count
+    await fillSoExpired(state, count * share)
     return [await measure(name, state, () => state.store.prune())]
   },
 
@@ -111,23 +112,26 @@ async function measureJournal(state) {
 }
 
 /**
- * Lets sessions expire by the clock: the cookie they are touched with lasts until all of them have
- * been touched, which is guessed from the first few.
- * @param {State} state @param {number} count
+ * Fills a store with sessions of which some expire by the clock when all of them are there, which is
+ * guessed from the others, or from a few that are cleared again.
+ * @param {State} state @param {number} expiring
  */
-async function expire({ store, pool }, count) {
-  const touchAll = (/** @type {number} */ some, /** @type {any} */ cookie) =>
-    drive((n, done) => store.touch(sessionId(n), { cookie }, done), {
-      inFlight: 64,
-      count: some,
-    })
-  const trial = Math.ceil(count / 20)
-  const { ms } = await touchAll(trial, pool.cookie(0))
-  const end = Date.now() + 500 + 2 * ms * (count / trial)
-  await touchAll(count, freshCookie(new Date(end)))
-  if (Date.now() > end) throw new Error('the sessions expired while they were being touched')
+async function fillSoExpired({ store, pool, count }, expiring) {
+  const others = count - expiring
+  const trial = others > 0 ? others : Math.ceil(count / 10)
+  const start = Date.now()
+  await fillFromPool(store, pool, expiring, trial)
+  const each = (Date.now() - start) / trial
+  if (others === 0) await store.clear()
+  const end = Date.now() + 1000 + 1.5 * each * expiring
+  const cookie = freshCookie(new Date(end))
+  await drive((n, done) => store.set(sessionId(n), { ...pool.session(n, 0), cookie }, done), {
+    inFlight: 64,
+    count: expiring,
+  })
+  if (Date.now() > end) throw new Error('the first sessions expired while the last were set')
   await store.flush()
-  await sleep(Math.max(0, end - Date.now()) + 50)
+  await sleep(Math.max(quiet, end - Date.now() + 50))
 }
 
 /** New sessions at a steady rate, each of which pushes another out.
@@ -146,7 +150,7 @@ async function arrive({ store, pool }, from, count) {
 export async function run(context) {
   const count = context.million
   const overrides = { snapshotInterval: 3_600_000, checkPeriod: 0 }
-  // What ends a million sessions has a process of its own: restoring them is quicker than refilling.
+  // What ends a million sessions has a process of its own.
   const plans = [
     { task: 'withoutLimit', overrides },
     { task: 'expired', args: { name: 'prune, half expired', share: 1 / 2 }, overrides },
@@ -164,8 +168,8 @@ export async function run(context) {
       table: 'background',
       systems,
       rounds: context.size(2, 1),
-      open: { count, restored, overrides },
-      measure: (worker) => worker.call(task, args),
+      open: args ? { count: 0, overrides } : { count, restored, overrides },
+      measure: (worker) => worker.call(task, args && { ...args, count }),
     })
     if (ours?.failed) notes.push(`Ours failed: ${ours.failed}`)
     rows.push(...summarizeRows(/** @type {Measured[][]} */ (ours?.rounds ?? [])))

@@ -17,6 +17,8 @@ import type { Span } from './span.js'
 const CHUNK_BITS = 13
 const CHUNK = 1 << CHUNK_BITS
 const MASK = CHUNK - 1
+/** No slot. */
+const NONE = 0xffffffff
 /** The last second that the column of saved expiries can hold, in 2106; a later one is capped. */
 const LATEST = 0xffffffff
 
@@ -58,7 +60,8 @@ export class Table {
   #map: SidMap<number> | undefined
   #chunks: Chunk[] = []
   #slab = new Slab()
-  #free: number[] = []
+  /** The free slot that is taken next, which says in its place which comes after it. */
+  #free = NONE
   #slots = 0
   #bytes = 0
   #onEvict: (slot: number) => void
@@ -146,7 +149,7 @@ export class Table {
     this.#makeIndex(this.limits)
     this.#chunks = []
     this.#slab = new Slab()
-    this.#free = []
+    this.#free = NONE
     this.#slots = 0
     this.#bytes = 0
   }
@@ -264,9 +267,11 @@ export class Table {
   }
 
   #allocate(sid: string): number {
-    const slot = this.#free.pop() ?? this.#slots++
+    const free = this.#free
+    const slot = free === NONE ? this.#slots++ : free
     if (slot >>> CHUNK_BITS === this.#chunks.length) this.#chunks.push(new Chunk())
     const chunk = this.#chunk(slot)
+    if (slot === free) this.#free = chunk.places[(slot & MASK) * PLACE]!
     chunk.sids[slot & MASK] = sid
     chunk.saved[slot & MASK] = 0
     return slot
@@ -280,7 +285,9 @@ export class Table {
     chunk.sids[i] = undefined
     this.#slab.remove(chunk.places, i * PLACE)
     chunk.cookies[i] = undefined
-    this.#free.push(slot)
+    // A list in an array would be copied when it grows, for tens of milliseconds.
+    chunk.places[i * PLACE] = this.#free
+    this.#free = slot
   }
 
   /** Evicts until the limits are kept: by then the entry used last, which fits, is never the next. */
