@@ -35,8 +35,8 @@ export interface LogFile {
 export interface ReadableFile {
   /** Bytes when it was opened. */
   readonly size: number
-  /** Up to `length` bytes at `offset`, fewer only at the end of the file. */
-  read(offset: number, length: number): Promise<Buffer>
+  /** Reads from `offset` until `room` is full. @returns how many bytes, fewer only at the end of the file */
+  read(offset: number, room: Buffer): Promise<number>
   close(): Promise<void>
 }
 
@@ -116,15 +116,15 @@ export const nodeFiles: Files = {
     const { size } = await handle.stat()
     return {
       size,
-      async read(offset, length) {
-        const buffer = Buffer.allocUnsafe(length)
+      async read(offset, room) {
         let filled = 0
-        while (filled < length) {
-          const { bytesRead } = await handle.read(buffer, filled, length - filled, offset + filled)
+        while (filled < room.length) {
+          const left = room.length - filled
+          const { bytesRead } = await handle.read(room, filled, left, offset + filled)
           if (bytesRead === 0) break
           filled += bytesRead
         }
-        return buffer.subarray(0, filled)
+        return filled
       },
       close: () => handle.close(),
     }

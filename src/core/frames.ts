@@ -32,6 +32,8 @@ export const HEAD_LENGTH = HEADER_FRAME * 2
 /** The sequence number of the first frame behind them. */
 export const FIRST_SEQUENCE = 2
 const WINDOW = 256 * 1024
+/** The most of a frame that is carried over from one stretch to the next; longer ones are read again. */
+const CARRY = 128 * 1024
 
 /** Makes the frames of one file, in order. */
 export class FrameEncoder {
@@ -129,7 +131,8 @@ export class FramedFile {
   static async open(files: Files, path: string, keys: KeyRing): Promise<FramedFile> {
     const file = await files.open(path)
     try {
-      const head = await file.read(0, HEAD_LENGTH)
+      const room = Buffer.allocUnsafe(HEAD_LENGTH)
+      const head = room.subarray(0, await file.read(0, room))
       const found = readHead(head, path)
       const { header, map, check } = found
       if (!header.salt) return new FramedFile(path, file, found, undefined, !keys.enabled)
@@ -245,22 +248,29 @@ export class FramedFile {
   }
 }
 
-/** A stretch of the file kept in memory, moved on as reading goes. */
+/**
+ * A stretch of the file kept in memory, moved on as reading goes. What comes next is read while the
+ * caller makes use of what is there, into the one of two rooms that is not in use.
+ */
 class Window {
   readonly #file: ReadableFile
+  /** Each with space in front, for the rest of a frame whose beginning is in the other. */
+  readonly #rooms: Buffer[] = []
+  #room = 0
   #start = 0
   #bytes: Buffer = Buffer.alloc(0)
+  /** What is being read, from `#bytes` on. */
+  #ahead: Promise<number> | undefined
 
   constructor(file: ReadableFile) {
     this.#file = file
   }
 
-  /** Exactly `length` bytes at `offset`, fewer at the end of the file. */
+  /** Exactly `length` bytes at `offset`, fewer at the end of the file; until the next call. */
   async at(offset: number, length: number): Promise<Buffer> {
     let from = offset - this.#start
     if (from < 0 || from + length > this.#bytes.length) {
-      this.#bytes = await this.#file.read(offset, Math.max(length, WINDOW))
-      this.#start = offset
+      await this.#move(offset, length)
       from = 0
     }
     return this.#bytes.subarray(from, from + length)
@@ -272,6 +282,39 @@ class Window {
     const left = from < 0 ? 0 : this.#bytes.length - from
     return left > FRAME_HEADER ? this.#bytes.subarray(from) : this.at(offset, WINDOW)
   }
+
+  async #move(offset: number, length: number): Promise<void> {
+    const from = offset - this.#start
+    const left = this.#bytes.length - from
+    const read = await this.#ahead
+    this.#ahead = undefined
+    if (read !== undefined && from >= 0 && left >= 0 && left <= CARRY && length <= left + read) {
+      this.#room = 1 - this.#room
+      const room = this.#rooms[this.#room]!
+      this.#bytes.copy(room, CARRY - left, from)
+      this.#bytes = room.subarray(CARRY - left, CARRY + read)
+    } else {
+      const wanted = Math.min(Math.max(length, WINDOW), Math.max(0, this.#file.size - offset))
+      const bytes = Buffer.allocUnsafe(wanted)
+      this.#bytes = bytes.subarray(0, await this.#file.read(offset, bytes))
+    }
+    this.#start = offset
+    this.#readAhead()
+  }
+
+  #readAhead(): void {
+    const next = this.#start + this.#bytes.length
+    const left = this.#file.size - next
+    if (left <= 0) return
+    const room = (this.#rooms[1 - this.#room] ??= Buffer.allocUnsafeSlow(CARRY + WINDOW))
+    this.#ahead = this.#file.read(next, room.subarray(CARRY, CARRY + Math.min(left, WINDOW)))
+    // Told to whoever comes to need it.
+    this.#ahead.catch(ignore)
+  }
+}
+
+function ignore(): void {
+  // See there.
 }
 
 /** Where the fixed bytes of a frame's head are, with all of the head behind them; or -1. */

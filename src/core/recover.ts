@@ -194,9 +194,10 @@ async function holdSame(files: Files, path: string, other: string): Promise<bool
     const two = await files.open(other)
     try {
       let same = one.size === two.size
+      const [room, otherRoom] = [0, 1].map(() => Buffer.allocUnsafe(COMPARED_AT_ONCE))
       for (let at = 0; same && at < one.size; at += COMPARED_AT_ONCE) {
-        const bytes = await one.read(at, COMPARED_AT_ONCE)
-        same = bytes.equals(await two.read(at, COMPARED_AT_ONCE))
+        const bytes = room!.subarray(0, await one.read(at, room!))
+        same = bytes.equals(otherRoom!.subarray(0, await two.read(at, otherRoom!)))
       }
       return same
     } finally {

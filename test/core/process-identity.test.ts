@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -66,6 +67,8 @@ describe('isAlive', () => {
     const other = { ...own, pid: Number(line), started: '' }
     try {
       expect(isAlive(other, own)).toBe(true)
+      // A shell would notice; what takes its place never asks.
+      await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n')
       process.kill(other.pid, 'SIGKILL')
       await expect.poll(() => isAlive(other, own)).toBe(false)
       expect(() => process.kill(other.pid, 0)).not.toThrow()

@@ -89,11 +89,11 @@ export class MemoryFiles implements Files {
     const bytes = this.get(path)
     return {
       size: bytes.length,
-      read: async (offset, length) => {
+      read: async (offset, room) => {
         await this.#before('read', path)
-        const found = Buffer.from(bytes.subarray(offset, offset + length))
-        this.bytesRead += found.length
-        this.longestRead = Math.max(this.longestRead, length)
+        const found = bytes.copy(room, 0, offset, offset + room.length)
+        this.bytesRead += found
+        this.longestRead = Math.max(this.longestRead, room.length)
         return found
       },
       close: () => Promise.resolve(),

@@ -120,7 +120,9 @@ async function throughFile(one, random) {
     throw error
   }
   const payloads = []
-  await file.read((kind, payload) => (kind === 1 || kind === 3) && payloads.push(payload))
+  await file.read((kind, payload) => {
+    if (kind === 1 || kind === 3) payloads.push(Buffer.from(payload))
+  })
   await file.close()
   for (const payload of payloads) decode(payload, one.structures)
 }
@@ -163,7 +165,7 @@ function ignore() {
 function memoryFile(bytes) {
   return {
     size: bytes.length,
-    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
+    read: (offset, room) => Promise.resolve(bytes.copy(room, 0, offset)),
     close: () => Promise.resolve(),
   }
 }

@@ -28,9 +28,9 @@ function diskFiles(disk) {
       const size = inode.data.length
       return {
         size,
-        async read(offset, length) {
+        async read(offset, room) {
           if (disk.stopped) await step('read', path)
-          return Buffer.from(inode.data.subarray(offset, offset + length))
+          return Buffer.from(inode.data.subarray(offset, offset + room.length)).copy(room)
         },
         close: () => Promise.resolve(),
       }
