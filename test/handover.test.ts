@@ -188,8 +188,8 @@ describe.each([true, false])('with watch %s, a successor', (watch) => {
       await owner.store.snapshot()
       if (i % 3 === 0) await wait(60)
     }
-    await soon(2)
-    expect(await sidsOf(successor)).toEqual(['s6', 's7'])
+    // There are two on the way, too.
+    await expect.poll(() => sidsOf(successor), patient).toEqual(['s6', 's7'])
   })
 })
 
