@@ -2,9 +2,9 @@
  * A session's data ⇄ its encoded body.
  *
  * In comes a session as the user left it; out goes its body, bytes that are kept in memory and
- * written to disk as they stand, and back. Shapes that recur are told once, in
- * a list of shared structures that only grows. Never stores `cookie`, `id` or `req`, never quotes a
- * session's contents in an error, touches no file.
+ * written to disk as they stand, and back. Shapes that recur are told once, in a list of shared
+ * structures that only grows. Never stores `cookie`, `id` or `req`, never quotes a session's contents
+ * in an error, touches no file.
  *
  * A body is a MessagePack number, an array of tokens packed by msgpackr, and the text (tokens.ts).
  */
@@ -18,8 +18,10 @@ import { DEEPEST, Mode, type Token, WIDE } from './tokens.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {
-  /** Encodes the data of a session: every own enumerable key but `cookie`, `id` and `req`. */
-  /** The answer holds until the next call. */
+  /**
+   * Encodes the data of a session: every own enumerable key but `cookie`, `id` and `req`. The answer
+   * holds until the next call.
+   */
   encode(session: object, sid?: string): Span
   /** Decodes a body into a fresh plain object. */
   decode(body: Span): Record<string, unknown>
