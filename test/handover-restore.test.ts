@@ -3,7 +3,16 @@
  * brought along from another machine, things that are no snapshot at all.
  */
 import { once } from 'node:events'
-import { copyFile, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  copyFile,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { nodeFiles } from '../src/core/file.js'
@@ -230,6 +239,70 @@ describe('a backup', () => {
       expect(await sidsOf(running)).toEqual(['changed', 'dropped', 'more', 'new', 'newest'])
     },
   )
+
+  test.each(['everysec', 'snapshot'] as const)(
+    'copied over the snapshot as soon as it stands is merged, %s',
+    async (durability) => {
+      let late = false
+      const replace: typeof nodeFiles.replace = async (...args) => {
+        const bytes = await nodeFiles.replace(...args)
+        if (late) await put(backup, 'copied over it')
+        late = false
+        return bytes
+      }
+      const files = { ...nodeFiles, replace }
+      await withBackup({ durability }, { files })
+      late = true
+      await running.store.set('more', session())
+      await running.store.snapshot()
+      await expect.poll(() => running.merges.length, patient).toBe(1)
+      expect(await sidsOf(running)).toEqual([...expected, 'more'].sort())
+      expect(running.errors).toEqual([])
+    },
+  )
+
+  test('copied over the snapshot by one who opened it before another took its place is merged', async () => {
+    await withBackup()
+    const slow = await open(path, 'r+')
+    await running.store.set('more', session())
+    await running.store.snapshot()
+    await slow.truncate()
+    await slow.writeFile(await readFile(backup))
+    await slow.close()
+    await expect.poll(() => running.merges.length, patient).toBe(1)
+    expect(await sidsOf(running)).toEqual([...expected, 'more'].sort())
+    expect(running.errors).toEqual([])
+  })
+
+  test('put there while the store restores is merged', async () => {
+    let late = false
+    const opened: typeof nodeFiles.open = async (file) => {
+      const found = await nodeFiles.open(file)
+      if (late && file === path) {
+        late = false
+        await put(backup)
+      }
+      return found
+    }
+    await withBackup()
+    await running.store.close()
+    late = true
+    const files = { ...nodeFiles, open: opened }
+    running = await openAt(path, never, { files })
+    await expect.poll(() => running.merges.length, patient).toBe(1)
+    await expectMerged()
+  })
+
+  test('put there between an owner and the next is merged', async () => {
+    await withBackup()
+    const successor = await openAt(path, never)
+    await running.store.close()
+    running = successor
+    await put(backup)
+    await expect.poll(() => successor.store.stats().ownership?.role, patient).toBe('owner')
+    await expect.poll(() => successor.merges.length, patient).toBeGreaterThan(0)
+    await expectMerged()
+  })
 
   test('put there just before the store closes is not written over unseen', async () => {
     for (const durability of ['everysec', 'snapshot'] as const) {

@@ -53,17 +53,22 @@ export interface Files {
   open(path: string): Promise<ReadableFile>
   /**
    * Replaces `path` by `chunks` in one step: whatever happens, it holds all of the old or all of
-   * the new. `beforeRename` runs when the new bytes are complete and on disk.
+   * the new. `beforeRename` runs when the new bytes are complete and on disk, and is told the
+   * glance of them, which stays the same at their new name.
    *
    * @returns the bytes written
    */
   replace(
     path: string,
     chunks: AsyncIterable<Uint8Array>,
-    beforeRename: () => Promise<void>,
+    beforeRename: (glance: string) => Promise<void>,
   ): Promise<number>
   /** The same while the process exits. */
-  replaceSync(path: string, chunks: Iterable<Uint8Array>, beforeRename: () => void): number
+  replaceSync(
+    path: string,
+    chunks: Iterable<Uint8Array>,
+    beforeRename: (glance: string) => void,
+  ): number
   /** Creates a log; fails where the file exists. */
   createLog(path: string): Promise<LogFile>
   createLogSync(path: string): LogFile
@@ -135,7 +140,7 @@ export const nodeFiles: Files = {
     let bytes = 0
     const fillIn = async (temporary: string) => {
       bytes = await fill(temporary, chunks)
-      await beforeRename()
+      await beforeRename(this.glanceSync(temporary))
     }
     // write-file-atomic's own write takes a short count for success, so the bytes are streamed in
     // by writeFile, which does not; with no data of its own it then syncs, renames and cleans up.
@@ -145,7 +150,6 @@ export const nodeFiles: Files = {
       tmpfileCreated: fillIn as unknown as (temporary: string) => void,
     })
     await this.syncFolder(path)
-    await requireSize(path, bytes)
     return bytes
   },
 
@@ -163,7 +167,7 @@ export const nodeFiles: Files = {
       } finally {
         fs.closeSync(fd)
       }
-      beforeRename()
+      beforeRename(this.glanceSync(temporary))
       fs.renameSync(temporary, path)
     } catch (error) {
       fs.rmSync(temporary, { force: true })
@@ -346,11 +350,6 @@ async function fill(path: string, chunks: AsyncIterable<Uint8Array>): Promise<nu
   } finally {
     await handle.close()
   }
-}
-
-async function requireSize(path: string, bytes: number): Promise<void> {
-  const { size } = await fsp.stat(path)
-  if (size !== bytes) throw new Error(`Expected ${bytes} bytes after the rename, found ${size}`)
 }
 
 function writeAllSync(fd: number, data: Uint8Array): void {

@@ -39,6 +39,8 @@ export class Follower {
   #positions: Positions
   /** The last snapshot that was read whole. */
   #snapshotId: Buffer | undefined
+  /** The last one that the owner wrote, read or not. */
+  #standing: Buffer | undefined
   #store: Buffer | undefined
   /** The generation that was restored: what was written before it is known. */
   #generation: number
@@ -57,7 +59,7 @@ export class Follower {
   constructor(context: FollowContext, recovery: Recovery) {
     this.#context = context
     this.#positions = recovery.positions
-    this.#snapshotId = recovery.snapshotId
+    this.#snapshotId = this.#standing = recovery.snapshotId
     this.#store = recovery.store
     this.#generation = recovery.committed
     this.#lastNumber = recovery.journal
@@ -75,6 +77,11 @@ export class Follower {
   /** Whether the files look different from when they were last read. Costs a few looks at them. */
   get stale(): boolean {
     return this.#look() !== this.#glance
+  }
+
+  /** Whether the snapshot with this id is one that the owner wrote. */
+  knows(id: Buffer | undefined): boolean {
+    return id ? this.#standing?.equals(id) === true : true
   }
 
   /** Applies what is new; a call during one waits for another, since it may have come too late. */
@@ -153,6 +160,7 @@ export class Follower {
       // Replaced while all was restored: journals may have gone between being listed and read.
       this.#missed ||= this.#first && header.generation > this.#generation
       this.#generation = header.generation
+      this.#standing = header.id
       // What journals told needs no telling again.
       if (this.#snapshotId?.equals(header.id) || !(header.tail || this.#missed)) return
       await this.#readWhole(file)

@@ -52,8 +52,9 @@ export class Generations {
   #aside: Recovery['aside']
   /** Ids of snapshots that are ours: the last ones written, or about to be. */
   #ids: Buffer[] = []
-  /** What the snapshot looked like when it was last ours. */
+  /** What the snapshot, and the one before, looked like when they were last ours. */
   #glance: string
+  #previousGlance: string
 
   constructor(context: GenerationsContext, recovery: Recovery) {
     this.#context = context
@@ -67,7 +68,8 @@ export class Generations {
     this.#rekey = recovery.rekey
     this.#aside = recovery.aside
     if (recovery.snapshotId) this.#ids.push(recovery.snapshotId)
-    this.#glance = context.files.glanceSync(context.path)
+    this.#glance = recovery.glance
+    this.#previousGlance = recovery.previousGlance
   }
 
   /** Whether the files should be written anew: damaged, or not encrypted as they should be. */
@@ -85,15 +87,28 @@ export class Generations {
     return this.#ids.some((own) => own.equals(id))
   }
 
-  /** Whether what is at the path is what this process last read or wrote there. */
-  get undisturbed(): boolean {
-    return this.#context.files.glanceSync(this.#context.path) === this.#glance
+  /**
+   * Where somebody else has written: what is there is not what this process last read or wrote.
+   * Whoever opened the snapshot to copy over it may get to write when it is the one before.
+   */
+  get disturbed(): string[] {
+    const { files, path } = this.#context
+    const previous = previousPath(path)
+    const there = files.glanceSync(previous)
+    const paths = files.glanceSync(path) === this.#glance ? [] : [path]
+    if (there !== '' && there !== this.#previousGlance) paths.push(previous)
+    return paths
   }
 
-  /** Another file stands at the path: it is not to become the generation before. */
+  /** What looks like this, at the path or as the one before, is known; nobody else's. */
+  know(at: string, glance: string): void {
+    if (at === this.#context.path) this.#glance = glance
+    else this.#previousGlance = glance
+  }
+
+  /** What stands at the path is not to become the generation before. */
   distrust(): void {
     this.#damaged = true
-    this.#glance = this.#context.files.glanceSync(this.#context.path)
   }
 
   get snapshotBytes(): number {
@@ -187,17 +202,20 @@ export class Generations {
       footer = done
     })
     const previous = previousPath(path)
-    let kept = ''
-    const bytes = await files.replace(path, chunks, async () => {
+    let written!: string
+    const bytes = await files.replace(path, chunks, async (glance) => {
       await lease.check()
-      if (files.glanceSync(path) !== this.#glance) await this.#context.onForeign(path)
+      const standing = files.glanceSync(path)
+      for (const at of this.disturbed) await this.#context.onForeign(at)
+      written = glance
       // What must not stay readable is not kept as the generation before, nor what is damaged.
       if (this.renew) return
-      kept = this.#glance
       await files.keep(path, previous)
+      if (standing !== '') this.#previousGlance = standing
     })
+    this.#glance = written
     // Written over in the last moment, by what is now known by the other name.
-    if (kept !== '' && files.glanceSync(previous) !== kept) await this.#context.onForeign(previous)
+    if (this.disturbed.includes(previous)) await this.#context.onForeign(previous)
     await this.#commit(generation, bytes)
     return { footer, bytes }
   }
@@ -208,11 +226,18 @@ export class Generations {
     lease.checkSync()
     if (this.#generation === this.#committed) this.#generation++
     const encoder = this.#encoder('snapshot')
-    files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), () => {
+    let written!: string
+    this.#ids.push(encoder.header.id)
+    files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), (glance) => {
+      written = glance
       const foreign = files.glanceSync(path) !== this.#glance
       if (foreign) files.keepSync(path, corruptPath(path, this.#context.clock.now()))
-      else if (!this.renew) files.keepSync(path, previousPath(path))
+      else if (!this.renew) {
+        files.keepSync(path, previousPath(path))
+        if (this.#glance !== '') this.#previousGlance = this.#glance
+      }
     })
+    this.#glance = written
   }
 
   /** A journal to write to while the process exits; `idle`: the current one has no append under way. */
@@ -279,7 +304,6 @@ export class Generations {
 
   async #commit(generation: number, bytes: number): Promise<void> {
     const { files, path } = this.#context
-    this.#glance = files.glanceSync(path)
     const previous = this.#rekey ? generation : this.#committed
     if (this.#rekey) await files.remove(previousPath(path))
     this.#committed = generation

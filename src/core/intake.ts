@@ -10,12 +10,12 @@ import type { CookieShapes } from './cookie.js'
 import type { KeyRing } from './cipher.js'
 import type { Clock } from './clock.js'
 import { StoreError } from './errors.js'
-import { type Files, isMissing } from './file.js'
+import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
 import { FrameKind } from './format.js'
 import { FramedFile } from './frames.js'
 import type { FileHeader } from './header.js'
-import { corruptPath } from './inventory.js'
+import { corruptPath, previousPath } from './inventory.js'
 import { Merge, type MergeTarget } from './merge.js'
 import type { Persistence } from './persistence.js'
 import { readRecords } from './recover.js'
@@ -47,14 +47,15 @@ export class Intake {
     this.#persistence = persistence
   }
 
-  /** Looks at what is at the path once it has settled. */
+  /** Looks at what was written there once it has settled. */
   notice(): void {
     const { files, path, clock } = this.#context
-    const before = files.glanceSync(path)
+    const look = () => [path, previousPath(path)].map((one) => files.glanceSync(one)).join(' ')
+    const before = look()
     this.#cancel?.()
     this.#cancel = clock.after(SETTLED, () => {
       this.#cancel = undefined
-      if (files.glanceSync(path) !== before) this.notice()
+      if (look() !== before) this.notice()
       else this.#looking ??= this.#look().finally(() => (this.#looking = undefined))
     })
   }
@@ -72,7 +73,11 @@ export class Intake {
   async #look(): Promise<void> {
     const { path, onError } = this.#context
     try {
-      if (await this.#take(path)) await this.#persistence.snapshot()
+      let taken = false
+      for (const at of this.#persistence.generations.disturbed) {
+        if (await this.#take(at)) taken = true
+      }
+      if (taken) await this.#persistence.snapshot()
     } catch (cause) {
       const message = `Expected to merge what was put at ${path}, found that it could not be done`
       onError(
@@ -83,22 +88,33 @@ export class Intake {
 
   /** @returns whether a generation has to be written in the place of what was found */
   async #take(at: string): Promise<boolean> {
-    const { files, path, keys } = this.#context
+    const { files, path } = this.#context
     const { generations } = this.#persistence
-    if (at === path && generations.undisturbed) return false
+    const glance = files.glanceSync(at)
+    if (glance === '') return at === path && generations.hasSnapshot
+    const taken = await this.#read(at)
+    // What it became meanwhile is looked at again.
+    generations.know(at, glance)
+    return taken
+  }
+
+  /** @returns whether it was somebody else's */
+  async #read(at: string): Promise<boolean> {
+    const { files, path, keys, encoding } = this.#context
+    const { generations } = this.#persistence
     let file: FramedFile
     try {
       file = await FramedFile.open(files, at, keys)
     } catch (error) {
-      if (isMissing(error)) return generations.hasSnapshot
       if (!(error instanceof StoreError)) throw error
+      if (at === path) generations.distrust()
       await this.#setAside(at, error)
       return true
     }
     try {
       if (generations.isOwn(file.header.id)) return false
       if (at === path) generations.distrust()
-      if (file.header.encoding === this.#context.encoding) await this.#merge(at, file)
+      if (file.header.encoding === encoding) await this.#merge(at, file)
       else await this.#setAside(at, this.#otherEncoding())
       return true
     } finally {
@@ -133,7 +149,6 @@ export class Intake {
 
   async #setAside(at: string, error: StoreError): Promise<void> {
     const { files, path, clock, onError } = this.#context
-    if (at === path) this.#persistence.generations.distrust()
     await files.copy(at, corruptPath(path, clock.now()))
     onError(error)
   }

@@ -26,6 +26,8 @@ export interface OpenedFile {
   /** Undefined where its header can't be read. */
   file: FramedFile | undefined
   bytes: number
+  /** What it looked like before it was opened. */
+  glance: string
 }
 
 /** All files at a path, opened. */
@@ -132,6 +134,7 @@ async function openOne(
   number: number,
 ): Promise<OpenedFile | undefined> {
   try {
+    const glance = context.files.glanceSync(path)
     const file = await FramedFile.open(context.files, path, context.keys)
     if (file.header.encoding !== context.encoding) {
       await file.close()
@@ -142,7 +145,7 @@ async function openOne(
         { path },
       )
     }
-    return { path, kind, number, file, bytes: file.size }
+    return { path, kind, number, file, bytes: file.size, glance }
   } catch (error) {
     if (isMissing(error)) return undefined
     if (!(error instanceof StoreError)) throw cannotOpen(path, error)
@@ -152,9 +155,10 @@ async function openOne(
     // A journal may have been cut off while its header was written: it held nothing yet.
     const headless = kind === 'journal' && error.code === 'ERR_FORMAT_FOREIGN'
     if (!damaged && !headless && !previous) throw error
+    const glance = context.files.glanceSync(path)
     const file = await context.files.open(path)
     await file.close()
-    return { path, kind, number, file: undefined, bytes: file.size }
+    return { path, kind, number, file: undefined, bytes: file.size, glance }
   }
 }
 

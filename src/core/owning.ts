@@ -12,6 +12,7 @@ import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
 import { Intake } from './intake.js'
+import { previousPath } from './inventory.js'
 import type { LeaseHolder } from './lease.js'
 import type { MergeTarget, OwnChanges } from './merge.js'
 import type { ResolvedOptions } from './options.js'
@@ -68,7 +69,7 @@ export class Owning {
     )
     if (!options.watch) return
     const stopWatching = watch(context.path, cares, (suffix) => {
-      if (suffix === '') intake.notice()
+      if (isSnapshot(suffix)) intake.notice()
       else void this.#greet()
     })
     this.#stops.push(() => intake.stop(), stopWatching)
@@ -114,7 +115,8 @@ export class Owning {
   #onKept(intake: Intake): void {
     this.persistence.lookAfter()
     // Notice may have come too early, or not at all.
-    if (this.#context.options.watch && !this.persistence.generations.undisturbed) intake.notice()
+    const { disturbed } = this.persistence.generations
+    if (this.#context.options.watch && disturbed.length > 0) intake.notice()
     void this.#greet()
   }
 
@@ -132,5 +134,10 @@ export class Owning {
 }
 
 function cares(suffix: string): boolean {
-  return suffix === '' || suffix.startsWith(SUCCESSOR)
+  return isSnapshot(suffix) || suffix.startsWith(SUCCESSOR)
+}
+
+/** Whether it is the snapshot's name, or that of the one before. */
+function isSnapshot(suffix: string): boolean {
+  return suffix === '' || suffix === previousPath('')
 }

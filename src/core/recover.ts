@@ -63,6 +63,9 @@ export interface Recovery {
   /** The generation of the snapshot at the path; 0: there is none. */
   committed: number
   snapshotBytes: number
+  /** What the snapshot, and the one before, looked like when they were opened. */
+  glance: string
+  previousGlance: string
   journals: JournalFile[]
   /** The highest stamp in any record. */
   stamp: number
@@ -234,6 +237,8 @@ function summarise(
     journal: Math.max(0, ...opened.journals.map(({ number }) => number)),
     committed: opened.snapshot?.file?.header.generation ?? 0,
     snapshotBytes: opened.snapshot?.bytes ?? 0,
+    glance: opened.snapshot?.glance ?? '',
+    previousGlance: opened.previous?.glance ?? '',
     journals: kept.map(({ path, bytes, file }) => ({
       path,
       bytes,

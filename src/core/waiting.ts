@@ -128,6 +128,11 @@ export class Waiting {
     // What the owner wrote last, before it let go.
     await this.#scan()
     const recovery = await this.#surveyOrSetAside()
+    if (!this.#follower.knows(recovery.snapshotId)) {
+      // Somebody put it there; whoever owns the files merges it.
+      recovery.snapshotId = undefined
+      recovery.glance = ''
+    }
     await keys.prepare(recovery.salt)
     await this.#stop()
     this.#done = true

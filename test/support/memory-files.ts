@@ -50,7 +50,7 @@ export class MemoryFiles implements Files {
   /** What a cheap look at a file tells: whether it is the one it was. */
   glanceSync(path: string): string {
     const bytes = this.contents.get(path)
-    return bytes ? `${bytes.length}:${crc32(bytes)}` : ''
+    return bytes ? glanceOf(bytes) : ''
   }
 
   /** The names in the folder, sorted. */
@@ -103,7 +103,7 @@ export class MemoryFiles implements Files {
   async replace(
     path: string,
     chunks: AsyncIterable<Uint8Array>,
-    beforeRename: () => Promise<void>,
+    beforeRename: (glance: string) => Promise<void>,
   ): Promise<number> {
     const written: Uint8Array[] = []
     for await (const chunk of chunks) {
@@ -111,20 +111,24 @@ export class MemoryFiles implements Files {
       written.push(Buffer.from(chunk))
     }
     await this.#does('sync', path)
-    await beforeRename()
-    await this.#does('rename', path)
     const bytes = Buffer.concat(written)
+    await beforeRename(glanceOf(bytes))
+    await this.#does('rename', path)
     this.contents.set(path, bytes)
     this.synced.set(path, bytes)
     await this.syncFolder(path)
     return bytes.length
   }
 
-  replaceSync(path: string, chunks: Iterable<Uint8Array>, beforeRename: () => void): number {
+  replaceSync(
+    path: string,
+    chunks: Iterable<Uint8Array>,
+    beforeRename: (glance: string) => void,
+  ): number {
     const bytes = Buffer.concat(Array.from(chunks, (chunk) => Buffer.from(chunk)))
     this.#doesSync('write', path)
     this.#doesSync('sync', path)
-    beforeRename()
+    beforeRename(glanceOf(bytes))
     this.#doesSync('rename', path)
     this.contents.set(path, bytes)
     this.synced.set(path, bytes)
@@ -239,4 +243,8 @@ export function gate(): { opened: Promise<void>; open: () => void } {
   let open!: () => void
   const opened = new Promise<void>((resolve) => (open = resolve))
   return { opened, open }
+}
+
+function glanceOf(bytes: Buffer): string {
+  return `${bytes.length}:${crc32(bytes)}`
 }

@@ -98,6 +98,7 @@ class Watch {
   #disk
   /** A sync of a journal failed, and no generation has been finished since. */
   #owed = false
+  #renamed = false
 
   constructor(tally, what, disk, random) {
     this.#tally = tally
@@ -115,7 +116,11 @@ class Watch {
       'open',
       undefined,
     ])
-    disk.fault = (kind, path) => this.#step(kind, path)
+    disk.fault = (kind, path) => {
+      const error = this.#step(kind, path)
+      if (!error) this.#done(kind, path)
+      return error
+    }
   }
 
   over() {
@@ -126,13 +131,20 @@ class Watch {
     this.#tally.require(!this.#owed, `${this.#what}: acknowledged on a file whose sync failed`)
   }
 
+  /** A generation stands when its name does, on the disk. */
+  #done(kind, path) {
+    if (kind === 'rename' && path === DISK_PATH) this.#renamed = true
+    else if (this.#renamed && kind === 'fsync' && path === `${DISK_PATH}/..`) {
+      this.#renamed = this.#owed = false
+    }
+  }
+
   #step(kind, path) {
     const inode = this.#disk.entries.get(path)
     const touches = kind === 'write' || SYNCS.has(kind)
     if (touches && inode && this.#tainted.has(inode)) {
       this.#tally.fail('wrong', `${this.#what}: ${kind} on a file whose sync failed`)
     }
-    if (kind === 'stat' && path === DISK_PATH) this.#owed = false
     if (this.#before-- > 0 || this.#left <= 0) return undefined
     if (this.#only !== undefined && kind !== this.#only) return undefined
     this.#left--

@@ -48,7 +48,7 @@ function diskFiles(disk) {
         }
         await step('fsync', temporary)
         inode.sync()
-        await beforeRename()
+        await beforeRename(this.glanceSync(temporary))
         await step('rename', path)
         disk.rename(temporary, path)
       } catch (error) {
@@ -56,7 +56,6 @@ function diskFiles(disk) {
         throw error
       }
       await this.syncFolder(path)
-      await step('stat', path)
       return bytes
     },
 
@@ -73,7 +72,7 @@ function diskFiles(disk) {
         }
         stepSync('fsync', temporary)
         inode.sync()
-        beforeRename()
+        beforeRename(this.glanceSync(temporary))
         stepSync('rename', path)
         disk.rename(temporary, path)
       } catch (error) {
