@@ -28,6 +28,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/option-values', 'core/options'],
       ['core/cookie'],
       ['core/sid-map', 'core/tombstones', 'core/changes', 'core/pending'],
+      ['core/sid-index'],
       ['core/lru-index'],
       ['core/pace'],
       ['core/msgpack'],
@@ -42,7 +43,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
       ['core/lifetime'],
       ['core/disposals'],
-      ['core/table', 'core/slab'],
+      ['core/table', 'core/slab', 'core/sid-text'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],
       ['core/dating'],
@@ -223,5 +224,5 @@ test('this test can fail', () => {
   expect(breach('core/engine', { from: 'core/table', types: false })).toBeUndefined()
   const table = importsOf('core/table')
   expect(table).toContainEqual({ from: 'core/format', types: true })
-  expect(table).toContainEqual({ from: 'core/sid-map', types: false })
+  expect(table).toContainEqual({ from: 'core/sid-index', types: false })
 })

@@ -1,16 +1,17 @@
 /**
- * sid → slot in the order of use, in parts: whoever was used least recently of all comes out first.
+ * Slots in the order of use, in parts: whoever was used least recently of all comes out first.
  *
- * Each part is an lru-cache, which holds its entries and their order. One for all would now and
- * then move a million entries at once, as its map does when it has filled up, and stop the event
- * loop for it; parts take turns. Which of them holds the oldest entry is told by the moments at
- * which entries were used, counted here. Knows no limits; slots are small numbers of the caller's.
+ * Each part is an lru-cache, which holds its slots and their order. One for all would now and then
+ * move a million entries at once, as its map does when it has filled up, and stop the event loop for
+ * it; parts take turns. Which of them holds the oldest is told by the moments at which slots were
+ * used, counted here. Knows no limits; slots are small numbers of the caller's.
  */
 import { LRUCache } from 'lru-cache'
-import { PARTS, partOf } from './sid-map.js'
 
-type Part = LRUCache<string, number>
+type Part = LRUCache<number, true>
 
+/** Slots in a row fall into different parts. */
+const PARTS = 256
 /** Room in a part that is new. */
 const FIRST_ROOM = 16
 const CHUNK_BITS = 13
@@ -30,74 +31,57 @@ export class LruIndex {
 
   /** @param expected entries, if it is known how many there will be; none is made room for before it comes */
   constructor(expected = 0) {
-    const mean = expected / PARTS
-    // By chance one part gets more than another: in all but few, less than this.
-    this.#share = Math.ceil(mean + 4 * Math.sqrt(mean))
+    // One more comes before the oldest goes.
+    this.#share = Math.ceil((expected + 1) / PARTS)
   }
 
   get size(): number {
     return this.#size
   }
 
-  /** The slot of `sid`. Its recency stays as it is. */
-  get(sid: string): number | undefined {
-    return this.#parts[partOf(sid)]?.peek(sid)
-  }
-
-  /** The slot of `sid`, which is the most recently used from now on. */
-  use(sid: string): number | undefined {
-    const slot = this.#parts[partOf(sid)]?.get(sid)
-    if (slot !== undefined) this.#mark(slot, ++this.#now)
-    return slot
-  }
-
-  /** Inserts a sid, or makes it the most recently used; it keeps its slot while it is here. */
-  set(sid: string, slot: number): void {
-    const at = partOf(sid)
-    const part = this.#roomy(at, sid)
+  /** Makes a slot the most recently used, whether it is here or not. */
+  use(slot: number): void {
+    const at = slot % PARTS
+    const part = this.#roomy(at, slot)
     const before = part.size
-    part.set(sid, slot)
+    part.set(slot, true)
     this.#size += part.size - before
     this.#mark(slot, ++this.#now)
     this.#queue.add(at, slot, this.#now)
   }
 
-  delete(sid: string): void {
-    const part = this.#parts[partOf(sid)]
-    const slot = part?.peek(sid)
-    if (slot === undefined) return
-    part!.delete(sid)
+  delete(slot: number): void {
+    if (!this.#parts[slot % PARTS]?.delete(slot)) return
     this.#size--
     this.#mark(slot, 0)
   }
 
-  /** Takes out the least recently used of all; its slot, or -1 where there is none. */
+  /** Takes out the least recently used of all; -1 where there is none. */
   pop(): number {
     const queue = this.#queue
     while (queue.length > 0) {
       const part = this.#parts[queue.first]!
       // Slots are given again and moments are not: one that stands as noted has stayed the oldest.
       if (this.#moment(queue.slot) === queue.moment) {
-        const slot = part.pop()!
-        this.#size--
-        this.#mark(slot, 0)
+        const { slot } = queue
+        this.delete(slot)
         return slot
       }
-      const oldest = part.rvalues().next().value
+      const oldest = part.rkeys().next().value
       if (oldest === undefined) queue.shift()
       else queue.correct(oldest, this.#moment(oldest))
     }
     return -1
   }
 
-  /** The part, with room for `sid`: lru-cache sets aside all of a part's room at once, so it grows. */
-  #roomy(at: number, sid: string): Part {
+  /** The part, with room for `slot`: lru-cache sets aside all of a part's room at once, so it grows. */
+  #roomy(at: number, slot: number): Part {
     const part = this.#parts[at]
-    if (part && (part.size < part.max || part.peek(sid) !== undefined)) return part
+    if (part && (part.size < part.max || part.has(slot))) return part
     const room = part?.max ?? 0
     const max = room < this.#share ? Math.min(room * 4, this.#share) : room * 2
     const larger: Part = new LRUCache({ max: Math.max(max, FIRST_ROOM) })
-    part?.rforEach((slot, known) => larger.set(known, slot))
+    if (part) for (const known of part.rkeys()) larger.set(known, true)
     this.#parts[at] = larger
     return larger
   }

@@ -168,7 +168,7 @@ export class Merge implements RecordSink {
     const translated = this.#file ? this.#translate(this.#file, body) : body
     if (again && sameBytes(translated, table.body(slot))) return
     if (!table.fits(record.sid, translated.end - translated.start)) return
-    const put = table.put(record, translated, slot)
+    const put = table.put(record, translated)
     table.markSaved(put)
     this.counts.applied++
     events?.seen?.(put)

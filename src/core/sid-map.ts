@@ -7,8 +7,7 @@
  */
 
 const PART_BITS = 8
-/** Into how many parts sids are divided. */
-export const PARTS = 1 << PART_BITS
+const PARTS = 1 << PART_BITS
 
 /** As much of a Map as is needed here; entries may come and go while it is walked. */
 export class SidMap<V> {
@@ -56,7 +55,7 @@ export class SidMap<V> {
 }
 
 /** The part that a sid belongs to. Ids that end alike share one, and lose nothing by it but the turns. */
-export function partOf(sid: string): number {
+function partOf(sid: string): number {
   const last = sid.length - 1
   // Before the first character NaN is found, which counts as 0 here.
   const before =

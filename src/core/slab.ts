@@ -1,9 +1,9 @@
 /**
- * Where the bodies lie: a slab allocator, outside of the garbage collector's heap.
+ * Where sids and bodies lie: a slab allocator, outside of the garbage collector's heap.
  *
- * A body that is kept as a string is moved twice by the collector before it stays, which holds the
- * loop for ten milliseconds at twenty thousand changes a second, and it carries a header. Here it is
- * copied once, into a cell of its size class in a page of such cells. Knows nothing of what it holds.
+ * What is kept as a string is moved twice by the collector before it stays, which holds the loop for
+ * ten milliseconds at twenty thousand changes a second, and it carries a header. Here it is copied
+ * once, into a cell of its size class in a page of such cells. Knows nothing of what cells hold.
  */
 import type { Span } from './span.js'
 
@@ -19,7 +19,7 @@ const LARGEST_CELL = PAGE / 4
 const FIRST_CELLS = 4
 const NONE = 0xffffffff
 
-/** The numbers that say where a body lies, as they stand in the caller's column. */
+/** The numbers that say where a cell lies, as they stand in the caller's column. */
 export const PLACE = 3
 const PAGE_NUMBER = 0
 const OFFSET = 1
@@ -47,12 +47,12 @@ class SizeClass {
   bytes = 0
 }
 
-/** Bytes of the body of this place. */
+/** Bytes that are in use in the cell of this place. */
 export function lengthAt(places: Uint32Array, at: number): number {
   return places[at + LENGTH]!
 }
 
-/** Holds bodies; the caller holds their places, {@link PLACE} numbers each. */
+/** Holds cells; the caller holds their places, {@link PLACE} numbers each. */
 export class Slab {
   #pages: (Page | undefined)[] = []
   #unused: number[] = []
@@ -64,42 +64,53 @@ export class Slab {
     return this.#pages.reduce((sum, page) => sum + (page?.bytes.length ?? 0), 0)
   }
 
-  /** Copies a body in and writes its place at `at`. */
-  add(source: Span, places: Uint32Array, at: number): void {
-    const length = source.end - source.start
+  /** Takes a cell and writes its place at `at`; its bytes are whatever they are. */
+  add(length: number, places: Uint32Array, at: number): void {
     const page = this.#pageFor(length)
-    const offset = this.#takeCell(page)
-    source.bytes.copy(page.bytes, offset, source.start, source.end)
     places[at + PAGE_NUMBER] = page.number
-    places[at + OFFSET] = offset
+    places[at + OFFSET] = this.#takeCell(page)
     places[at + LENGTH] = length
   }
 
-  /** Puts a body in the place of another. */
-  replace(source: Span, places: Uint32Array, at: number): void {
-    const length = source.end - source.start
+  /** Makes a cell longer or shorter, and moves it if need be. Its first `kept` bytes stay. */
+  resize(length: number, kept: number, places: Uint32Array, at: number): void {
     const before = places[at + LENGTH]!
     if (length > LARGEST_CELL || before > LARGEST_CELL || classOf(length) !== classOf(before)) {
-      this.remove(places, at)
-      this.add(source, places, at)
-      return
+      const page = this.#pages[places[at + PAGE_NUMBER]!]!
+      const offset = places[at + OFFSET]!
+      this.add(length, places, at)
+      const { bytes } = this.#pages[places[at + PAGE_NUMBER]!]!
+      page.bytes.copy(bytes, places[at + OFFSET], offset, offset + kept)
+      this.#giveBack(page, offset, before)
     }
-    const { bytes } = this.#pages[places[at + PAGE_NUMBER]!]!
-    source.bytes.copy(bytes, places[at + OFFSET], source.start, source.end)
     places[at + LENGTH] = length
   }
 
-  /** Gives a cell back. The place says nothing from then on. */
+  /** Gives a cell back. Its length is 0 from then on, and the other numbers are the caller's. */
   remove(places: Uint32Array, at: number): void {
     const page = this.#pages[places[at + PAGE_NUMBER]!]!
+    this.#giveBack(page, places[at + OFFSET]!, places[at + LENGTH]!)
+    places[at + LENGTH] = 0
+  }
+
+  /** The cell of this place. The answer is one object, and holds until the next call. */
+  at(places: Uint32Array, at: number): Span {
+    const span = this.#span
+    span.bytes = this.#pages[places[at + PAGE_NUMBER]!]!.bytes
+    span.start = places[at + OFFSET]!
+    span.end = span.start + places[at + LENGTH]!
+    return span
+  }
+
+  #giveBack(page: Page, offset: number, length: number): void {
     page.used--
-    if (places[at + LENGTH]! > LARGEST_CELL) {
+    if (length > LARGEST_CELL) {
       this.#drop(page)
       return
     }
-    const sizeClass = this.#classOf(places[at + LENGTH]!)
-    page.bytes.writeUInt32LE(page.free, places[at + OFFSET])
-    page.free = places[at + OFFSET]!
+    const sizeClass = this.#classOf(length)
+    page.bytes.writeUInt32LE(page.free, offset)
+    page.free = offset
     if (page.roomy < 0) page.roomy = sizeClass.roomy.push(page) - 1
     // The last one stays, or a session that comes and goes would make and drop it again and again.
     else if (page.used === 0 && sizeClass.roomy.length > 1) {
@@ -107,15 +118,6 @@ export class Slab {
       sizeClass.bytes -= page.bytes.length
       this.#drop(page)
     }
-  }
-
-  /** The body of this place. The answer is one object, and holds until the next call. */
-  at(places: Uint32Array, at: number): Span {
-    const span = this.#span
-    span.bytes = this.#pages[places[at + PAGE_NUMBER]!]!.bytes
-    span.start = places[at + OFFSET]!
-    span.end = span.start + places[at + LENGTH]!
-    return span
   }
 
   #pageFor(length: number): Page {
@@ -171,7 +173,7 @@ export class Slab {
   }
 }
 
-/** The size class of a body of at most {@link LARGEST_CELL} bytes. */
+/** The size class of a cell of at most {@link LARGEST_CELL} bytes. */
 function classOf(length: number): number {
   if (length <= FINE) return length === 0 ? 1 : (length + GRANULE - 1) >>> 4
   const power = 31 - Math.clz32(length - 1)

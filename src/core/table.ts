@@ -1,16 +1,17 @@
 /**
  * sid → entry, in memory: look-up, recency, limits and byte count. No I/O, no timers, no clock.
  *
- * With a limit, an index holds sid → slot in the order of use; without one that order evicts
- * nobody, and a map will do. What an entry consists of stands in columns by slot, its body in a
- * slab: a number in a typed array costs eight bytes where an object a session costs a hundred, and
- * the garbage collector has nothing to visit. A slot keeps its number while its session lives, so
+ * An index holds sid → slot; with a limit another one holds the order of use, which without one
+ * evicts nobody. What an entry consists of stands in columns by slot, its sid and its body in a cell
+ * of a slab: a number in a typed array costs eight bytes where an object a session costs a hundred,
+ * and the garbage collector has nothing to visit. A slot keeps its number while its session lives, so
  * that a walk by slot can pause for as long as it likes while sessions are used, changed and dropped.
  */
 import type { CookieShape } from './cookie.js'
 import type { EntryRecord } from './format.js'
 import { LruIndex } from './lru-index.js'
-import { SidMap } from './sid-map.js'
+import { SidIndex } from './sid-index.js'
+import { isSid, readSid, sidEnd, sidLength, sidRoom, writeSid } from './sid-text.js'
 import { lengthAt, PLACE, Slab } from './slab.js'
 import type { Span } from './span.js'
 
@@ -31,10 +32,9 @@ const COOKIE_EXPIRES = 3
 
 /** Columns grow by chunks: nothing is ever copied, so no `set` pays for a million others. */
 class Chunk {
-  readonly sids = new Array<string | undefined>(CHUNK).fill(undefined)
   readonly cookies = new Array<CookieShape | undefined>(CHUNK).fill(undefined)
   readonly numbers = new Float64Array(CHUNK * NUMBERS)
-  /** Where the bodies lie. */
+  /** Where the cells lie; of no length where there is no entry. */
   readonly places = new Uint32Array(CHUNK * PLACE)
   /** The expiry that the files hold, in whole seconds; 0 where they hold none. */
   readonly saved = new Uint32Array(CHUNK)
@@ -55,9 +55,9 @@ export class Table {
   readonly limits: TableLimits
   /** Called with a slot that has flags when its session is about to go, still readable. */
   onLeave: ((slot: number) => void) | undefined
-  /** Exactly one of the two is there. */
+  #index = this.#makeIndex()
+  /** The order of use, where there is a limit and nothing is being loaded. */
   #lru: LruIndex | undefined
-  #map: SidMap<number> | undefined
   #chunks: Chunk[] = []
   #slab = new Slab()
   /** The free slot that is taken next, which says in its place which comes after it. */
@@ -69,12 +69,12 @@ export class Table {
   constructor(limits: TableLimits, onEvict: (slot: number) => void) {
     this.limits = limits
     this.#onEvict = onEvict
-    this.#makeIndex(limits)
+    this.#lru = this.#makeOrder()
   }
 
   /** Entries, expired ones that nobody has noticed yet included. */
   get size(): number {
-    return (this.#lru ?? this.#map!).size
+    return this.#index.size
   }
 
   /** Bytes of bodies and ids. */
@@ -89,13 +89,14 @@ export class Table {
 
   /** The slot of `sid`, or -1. Its recency stays as it is. */
   find(sid: string): number {
-    return (this.#lru ?? this.#map!).get(sid) ?? -1
+    return this.#index.get(sid)
   }
 
   /** The slot of `sid`, or -1; it is the most recently used from now on. */
   use(sid: string, used: number): number {
-    const slot = this.#lru ? this.#lru.use(sid) : this.#map!.get(sid)
-    if (slot === undefined) return -1
+    const slot = this.#index.get(sid)
+    if (slot < 0) return -1
+    this.#lru?.use(slot)
     this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + USED] = used
     return slot
   }
@@ -108,22 +109,18 @@ export class Table {
   /**
    * Inserts or replaces an entry and makes it the most recently used; limits may evict others.
    * The caller has asked {@link fits}. The body is copied.
-   *
-   * @param found what {@link find} says, where the caller knows it from this very moment
    */
-  put(record: EntryRecord, body: Span, found = this.find(record.sid)): number {
+  put(record: EntryRecord, body: Span): number {
+    const found = this.#index.get(record.sid)
     const known = found >= 0
-    const slot = known ? found : this.#allocate(record.sid)
+    const slot = known ? found : this.#allocate()
     const chunk = this.#chunk(slot)
     const i = slot & MASK
-    const length = body.end - body.start
-    const grown = length + (known ? -lengthAt(chunk.places, i * PLACE) : record.sid.length)
-    this.#bytes += grown
-    if (known) this.#slab.replace(body, chunk.places, i * PLACE)
-    else this.#slab.add(body, chunk.places, i * PLACE)
+    if (known) this.#replace(chunk, i, body)
+    else this.#add(chunk, i, record.sid, body)
     this.#write(chunk, i, record)
-    if (!known) (this.#lru ?? this.#map!).set(record.sid, slot)
-    else this.#lru?.use(record.sid)
+    if (!known) this.#index.add(record.sid, slot)
+    this.#lru?.use(slot)
     this.#shrink()
     return slot
   }
@@ -140,13 +137,15 @@ export class Table {
 
   /** Drops the entry in `slot`. */
   remove(slot: number): void {
-    ;(this.#lru ?? this.#map!).delete(this.sid(slot))
+    this.#lru?.delete(slot)
+    this.#index.delete(this.sid(slot), slot)
     this.#release(slot)
   }
 
   /** Drops everything at once; the walk of a million is left to the garbage collector. */
   clear(): void {
-    this.#makeIndex(this.limits)
+    this.#index = this.#makeIndex()
+    this.#lru = this.#makeOrder()
     this.#chunks = []
     this.#slab = new Slab()
     this.#free = NONE
@@ -156,7 +155,7 @@ export class Table {
 
   /** Lifts the limits while files are loaded, in whatever order they hold their entries. */
   beginLoad(): void {
-    this.#makeIndex({ max: 0, maxBytes: 0 })
+    this.#lru = undefined
   }
 
   /** Restores recency from what the records said and puts the limits back in force. */
@@ -168,9 +167,9 @@ export class Table {
       if (this.has(slot)) slots[count++] = slot
     }
     slots.sort((a, b) => this.used(a) - this.used(b))
-    this.#makeIndex(this.limits)
+    this.#lru = this.#makeOrder()
     for (const slot of slots) {
-      if (this.fits(this.sid(slot), this.length(slot))) this.#lru!.set(this.sid(slot), slot)
+      if (this.fits(this.sid(slot), this.length(slot))) this.#lru?.use(slot)
       else this.#evict(slot)
     }
     this.#shrink()
@@ -178,21 +177,26 @@ export class Table {
 
   /** Whether `slot` holds an entry. */
   has(slot: number): boolean {
-    return this.#chunks[slot >>> CHUNK_BITS]?.sids[slot & MASK] !== undefined
+    const chunk = this.#chunks[slot >>> CHUNK_BITS]
+    return chunk !== undefined && lengthAt(chunk.places, (slot & MASK) * PLACE) > 0
   }
 
   sid(slot: number): string {
-    return this.#chunk(slot).sids[slot & MASK]!
+    const { bytes, start } = this.#cell(slot)
+    return readSid(bytes, start)
   }
 
   /** The body where it lies. The answer is one object, and holds until the next call. */
   body(slot: number): Span {
-    return this.#slab.at(this.#chunk(slot).places, (slot & MASK) * PLACE)
+    const cell = this.#cell(slot)
+    cell.start = sidEnd(cell.bytes, cell.start)
+    return cell
   }
 
   /** Bytes of the body. */
   length(slot: number): number {
-    return lengthAt(this.#chunk(slot).places, (slot & MASK) * PLACE)
+    const { start, end } = this.body(slot)
+    return end - start
   }
 
   cookie(slot: number): CookieShape | undefined {
@@ -242,7 +246,7 @@ export class Table {
   read(slot: number, record: EntryRecord): void {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
-    record.sid = chunk.sids[i]!
+    record.sid = this.sid(slot)
     record.cookie = chunk.cookies[i]
     const { numbers } = chunk
     const at = i * NUMBERS
@@ -266,13 +270,36 @@ export class Table {
     return this.#chunks[slot >>> CHUNK_BITS]!
   }
 
-  #allocate(sid: string): number {
+  /** The sid and the body where they lie, until the next call. */
+  #cell(slot: number): Span {
+    return this.#slab.at(this.#chunk(slot).places, (slot & MASK) * PLACE)
+  }
+
+  #add({ places }: Chunk, i: number, sid: string, body: Span): void {
+    const before = sidRoom(sid)
+    this.#slab.add(before + body.end - body.start, places, i * PLACE)
+    const { bytes, start } = this.#slab.at(places, i * PLACE)
+    writeSid(bytes, start, sid)
+    body.bytes.copy(bytes, start + before, body.start, body.end)
+    this.#bytes += sid.length + body.end - body.start
+  }
+
+  #replace({ places }: Chunk, i: number, body: Span): void {
+    const cell = this.#slab.at(places, i * PLACE)
+    const before = sidEnd(cell.bytes, cell.start) - cell.start
+    const length = before + body.end - body.start
+    this.#bytes += length - (cell.end - cell.start)
+    this.#slab.resize(length, before, places, i * PLACE)
+    const { bytes, start } = this.#slab.at(places, i * PLACE)
+    body.bytes.copy(bytes, start + before, body.start, body.end)
+  }
+
+  #allocate(): number {
     const free = this.#free
     const slot = free === NONE ? this.#slots++ : free
     if (slot >>> CHUNK_BITS === this.#chunks.length) this.#chunks.push(new Chunk())
     const chunk = this.#chunk(slot)
     if (slot === free) this.#free = chunk.places[(slot & MASK) * PLACE]!
-    chunk.sids[slot & MASK] = sid
     chunk.saved[slot & MASK] = 0
     return slot
   }
@@ -281,8 +308,8 @@ export class Table {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
     if (chunk.flags[i] !== 0) this.onLeave?.(slot)
-    this.#bytes -= chunk.sids[i]!.length + lengthAt(chunk.places, i * PLACE)
-    chunk.sids[i] = undefined
+    const { bytes, start, end } = this.#cell(slot)
+    this.#bytes -= sidLength(bytes, start) + end - sidEnd(bytes, start)
     this.#slab.remove(chunk.places, i * PLACE)
     chunk.cookies[i] = undefined
     // A list in an array would be copied when it grows, for tens of milliseconds.
@@ -303,14 +330,22 @@ export class Table {
 
   #evict(slot: number): void {
     const slab = this.#slab
+    // Gone for whoever is told, who may set it anew.
+    this.#index.delete(this.sid(slot), slot)
     this.#onEvict(slot)
     // Whoever is told may clear the table.
     if (this.#slab === slab) this.#release(slot)
   }
 
-  #makeIndex({ max, maxBytes }: TableLimits): void {
-    const limited = max > 0 || maxBytes > 0
-    this.#map = limited ? undefined : new SidMap<number>()
-    this.#lru = limited ? new LruIndex(max) : undefined
+  #makeIndex(): SidIndex {
+    return new SidIndex((slot, sid) => {
+      const { bytes, start } = this.#cell(slot)
+      return isSid(bytes, start, sid)
+    })
+  }
+
+  #makeOrder(): LruIndex | undefined {
+    const { max, maxBytes } = this.limits
+    return max > 0 || maxBytes > 0 ? new LruIndex(max) : undefined
   }
 }

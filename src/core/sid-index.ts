@@ -1,0 +1,165 @@
+/**
+ * sid → slot: an open hash table of numbers, in parts.
+ *
+ * Of each sid its hash and its slot are here, eight bytes; the sid itself lies with its body, and the
+ * caller says whether it is the one that is looked for. A map of strings takes ten times that, and
+ * the garbage collector visits all of it. Parts take turns with growing: a table for a million
+ * would stop the event loop for it. Linear probing, gaps closed at once (Knuth, 6.4, algorithm R).
+ */
+import { randomInt } from 'node:crypto'
+
+const PART_BITS = 8
+const PARTS = 1 << PART_BITS
+/** The bits of a hash that say where in its part a sid belongs; the others say which part. */
+const PLACE_BITS = 32 - PART_BITS
+const PLACES = 1 << PLACE_BITS
+/** Cells of a part that is new. */
+const FIRST_CELLS = 16
+/** A part grows by half when three quarters of its cells are taken. */
+const GROWTH = 1.5
+const FULLEST = 0.75
+/** Another one in each process: nobody can make ids that all fall into one place. */
+const SEED = randomInt(2 ** 32)
+
+/** Numbers of a cell: the hash, and one more than the slot; 0: nothing is there. */
+const CELL = 2
+
+class Part {
+  cells = new Uint32Array(FIRST_CELLS * CELL)
+  capacity = FIRST_CELLS
+  size = 0
+
+  /** Where a sid belongs, counted in numbers. */
+  home(hash: number): number {
+    return CELL * Math.floor(((hash & (PLACES - 1)) * this.capacity) / PLACES)
+  }
+
+  next(at: number): number {
+    return at + CELL === this.cells.length ? 0 : at + CELL
+  }
+
+  add(hash: number, slot: number): void {
+    if (this.size >= this.capacity * FULLEST) this.#grow()
+    this.size++
+    this.#place(hash, slot + 1)
+  }
+
+  delete(hash: number, slot: number): boolean {
+    const { cells } = this
+    let gap = this.home(hash)
+    while (cells[gap + 1] !== slot + 1) {
+      if (cells[gap + 1] === 0) return false
+      gap = this.next(gap)
+    }
+    for (let at = this.next(gap); cells[at + 1] !== 0; at = this.next(at)) {
+      const home = this.home(cells[at]!)
+      // Whoever belongs behind the gap, and before where it is, stays.
+      const stays = gap < at ? gap < home && home <= at : gap < home || home <= at
+      if (stays) continue
+      cells[gap] = cells[at]!
+      cells[gap + 1] = cells[at + 1]!
+      gap = at
+    }
+    cells[gap + 1] = 0
+    this.size--
+    return true
+  }
+
+  #place(hash: number, occupant: number): void {
+    const { cells } = this
+    let at = this.home(hash)
+    while (cells[at + 1] !== 0) at = this.next(at)
+    cells[at] = hash
+    cells[at + 1] = occupant
+  }
+
+  #grow(): void {
+    const { cells } = this
+    this.capacity = Math.ceil(this.capacity * GROWTH)
+    this.cells = new Uint32Array(this.capacity * CELL)
+    for (let at = 0; at < cells.length; at += CELL) {
+      if (cells[at + 1] !== 0) this.#place(cells[at]!, cells[at + 1]!)
+    }
+  }
+}
+
+export class SidIndex {
+  /** Made when they are first needed. */
+  #parts = new Array<Part | undefined>(PARTS).fill(undefined)
+  #size = 0
+  readonly #isAt: (slot: number, sid: string) => boolean
+  /** What was asked for last, since a request asks for the same sid several times. */
+  #sid: string | undefined
+  #hash = 0
+  #slot = -1
+
+  /** @param isAt whether it is this sid that the slot holds */
+  constructor(isAt: (slot: number, sid: string) => boolean) {
+    this.#isAt = isAt
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** The slot of `sid`, or -1. */
+  get(sid: string): number {
+    if (sid !== this.#sid) {
+      const hash = hashOf(sid)
+      this.#slot = this.#find(sid, hash)
+      this.#hash = hash
+      this.#sid = sid
+    }
+    return this.#slot
+  }
+
+  /** Inserts a sid that is not here; the slot can be asked for it. */
+  add(sid: string, slot: number): void {
+    const hash = this.#hashOf(sid)
+    const part = (this.#parts[hash >>> PLACE_BITS] ??= new Part())
+    part.add(hash, slot)
+    this.#size++
+    this.#remember(sid, hash, slot)
+  }
+
+  /** Drops a sid and its slot. */
+  delete(sid: string, slot: number): void {
+    const hash = this.#hashOf(sid)
+    if (this.#parts[hash >>> PLACE_BITS]?.delete(hash, slot)) this.#size--
+    this.#remember(sid, hash, -1)
+  }
+
+  #find(sid: string, hash: number): number {
+    const part = this.#parts[hash >>> PLACE_BITS]
+    if (!part) return -1
+    const { cells } = part
+    let at = part.home(hash)
+    for (let occupant; (occupant = cells[at + 1]!) !== 0; at = part.next(at)) {
+      if (cells[at] === hash && this.#isAt(occupant - 1, sid)) return occupant - 1
+    }
+    return -1
+  }
+
+  #hashOf(sid: string): number {
+    return sid === this.#sid ? this.#hash : hashOf(sid)
+  }
+
+  #remember(sid: string, hash: number, slot: number): void {
+    this.#sid = sid
+    this.#hash = hash
+    this.#slot = slot
+  }
+}
+
+/** 32 bits, each of which depends on every character: MurmurHash3's mixing, two characters at a time. */
+function hashOf(sid: string): number {
+  const { length } = sid
+  let hash = SEED ^ length
+  for (let i = 0; i < length; i += 2) {
+    // Behind the last character NaN is found, which counts as 0 here.
+    hash = Math.imul(hash ^ (sid.charCodeAt(i) | (sid.charCodeAt(i + 1) << 16)), 0x85ebca6b)
+    hash ^= hash >>> 13
+  }
+  hash = Math.imul(hash, 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
