@@ -7,10 +7,13 @@
  */
 import type { Span } from './span.js'
 
-/** Classes are this far apart, in bytes, up to {@link FINE}; beyond, an eighth of a power of two. */
-const GRANULE = 16
-const FINE = 1024
+/** Classes are this far apart, in bytes, up to {@link FINE}; beyond, a 32nd of a power of two. */
+const GRANULE = 8
+const FINE_BITS = 10
+const FINE = 1 << FINE_BITS
 const FINE_CLASSES = FINE / GRANULE
+const STEP_BITS = 5
+const STEPS = 1 << STEP_BITS
 /** Bytes of a page, once its class has as many. */
 const PAGE = 256 * 1024
 /** What is larger has a page to itself. */
@@ -175,14 +178,16 @@ export class Slab {
 
 /** The size class of a cell of at most {@link LARGEST_CELL} bytes. */
 function classOf(length: number): number {
-  if (length <= FINE) return length === 0 ? 1 : (length + GRANULE - 1) >>> 4
+  if (length <= FINE) return length === 0 ? 1 : Math.ceil(length / GRANULE)
   const power = 31 - Math.clz32(length - 1)
-  return FINE_CLASSES + (power - 10) * 8 + ((length - 1 - (1 << power)) >>> (power - 3)) + 1
+  const step = (length - 1 - (1 << power)) >>> (power - STEP_BITS)
+  return FINE_CLASSES + (power - FINE_BITS) * STEPS + step + 1
 }
 
 /** Bytes of a cell of this class. */
 function cellOf(index: number): number {
   if (index <= FINE_CLASSES) return index * GRANULE
-  const power = 10 + ((index - FINE_CLASSES - 1) >>> 3)
-  return (1 << power) + (((index - FINE_CLASSES - 1) & 7) + 1) * (1 << (power - 3))
+  const beyond = index - FINE_CLASSES - 1
+  const power = FINE_BITS + Math.floor(beyond / STEPS)
+  return (1 << power) + ((beyond % STEPS) + 1) * (1 << (power - STEP_BITS))
 }
