@@ -32,7 +32,7 @@ beforeEach(async () => {
       return told
     })
     .toContain('.journal-0')
-  await wait(150)
+  await wait(600)
   told = []
 })
 
@@ -85,7 +85,7 @@ test('goes on telling of a file that goes and comes back, over and over', async 
 test('tells nothing when stopped', async () => {
   await stop()
   await writeFile(path, 'x')
-  await wait(300)
+  await wait(600)
   expect(told).toEqual([])
 })
 
