@@ -24,22 +24,28 @@ const NONE = 0xffffffff
 const LATEST = 0xffffffff
 
 /** The numbers of an entry lie side by side, so that a read at random waits for memory once. */
-const NUMBERS = 4
+const NUMBERS = 3
 const EXPIRES = 0
 const STAMP = 1
 const USED = 2
-const COOKIE_EXPIRES = 3
 
 /** Columns grow by chunks: nothing is ever copied, so no `set` pays for a million others. */
 class Chunk {
   readonly cookies = new Array<CookieShape | undefined>(CHUNK).fill(undefined)
   readonly numbers = new Float64Array(CHUNK * NUMBERS)
+  /** When cookies expire; not there while each does when {@link impliedExpiry} says. */
+  cookieExpires: Float64Array | undefined
   /** Where the cells lie; of no length where there is no entry. */
   readonly places = new Uint32Array(CHUNK * PLACE)
   /** The expiry that the files hold, in whole seconds; 0 where they hold none. */
   readonly saved = new Uint32Array(CHUNK)
   /** What changes.ts notes of the slot: of the slot, so it outlives the session. */
   readonly flags = new Uint8Array(CHUNK)
+}
+
+/** When a cookie expires that says when, unless something else ends the session before it. */
+function impliedExpiry(cookie: CookieShape | undefined, expires: number): number {
+  return cookie?.form === 'date' ? expires : NaN
 }
 
 /** What bounds a table; 0: no bound. */
@@ -217,7 +223,9 @@ export class Table {
 
   /** NaN where the cookie names no moment. */
   cookieExpires(slot: number): number {
-    return this.#chunk(slot).numbers[(slot & MASK) * NUMBERS + COOKIE_EXPIRES]!
+    const chunk = this.#chunk(slot)
+    if (chunk.cookieExpires) return chunk.cookieExpires[slot & MASK]!
+    return impliedExpiry(chunk.cookies[slot & MASK], this.expires(slot))
   }
 
   /** The expiry that the files hold, in ms to the second; 0 where they hold none. */
@@ -253,7 +261,7 @@ export class Table {
     record.expires = numbers[at + EXPIRES]!
     record.stamp = numbers[at + STAMP]!
     record.used = numbers[at + USED]!
-    record.cookieExpires = numbers[at + COOKIE_EXPIRES]!
+    record.cookieExpires = this.cookieExpires(slot)
   }
 
   #write(chunk: Chunk, i: number, record: EntryRecord): void {
@@ -263,7 +271,19 @@ export class Table {
     numbers[at + EXPIRES] = record.expires
     numbers[at + STAMP] = record.stamp
     numbers[at + USED] = record.used
-    numbers[at + COOKIE_EXPIRES] = record.cookieExpires
+    this.#writeCookieExpires(chunk, i, record)
+  }
+
+  #writeCookieExpires(chunk: Chunk, i: number, record: EntryRecord): void {
+    const { cookieExpires } = record
+    if (!chunk.cookieExpires) {
+      const implied = impliedExpiry(record.cookie, record.expires)
+      if (Object.is(cookieExpires, implied)) return
+      chunk.cookieExpires = Float64Array.from(chunk.cookies, (cookie, other) =>
+        impliedExpiry(cookie, chunk.numbers[other * NUMBERS + EXPIRES]!),
+      )
+    }
+    chunk.cookieExpires[i] = cookieExpires
   }
 
   #chunk(slot: number): Chunk {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import type { EntryRecord } from '../../src/core/format.js'
 import { Table } from '../../src/core/table.js'
-import { recordOf } from '../support/records.js'
+import { recordOf, shapes } from '../support/records.js'
 import { bodyOf, textOf } from '../support/bodies.js'
 
 const letters = (length: number) => 'x'.repeat(length)
@@ -187,6 +187,42 @@ describe('against a list in the order of use', () => {
       }),
     )
   })
+})
+
+test('a cookie and when it expires come back, whether that is when its session does or not', () => {
+  const cookie = fc.constantFrom(
+    undefined,
+    shapes.parse('["date",{"path":"/"}]'),
+    shapes.parse('["null",{"path":"/"}]'),
+    shapes.parse('["other",{"expires":"tomorrow"}]'),
+  )
+  const step = fc.record({
+    sid,
+    touch: fc.boolean(),
+    cookie,
+    expires: fc.constantFrom(1, 1e12, 2e12),
+    cookieExpires: fc.constantFrom(NaN, 1e12, 2e12, -0),
+    asSession: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(step), (steps) => {
+      const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
+      const model = new Map<string, EntryRecord>()
+      for (const { sid, touch, asSession, ...fields } of steps) {
+        const cookieExpires = asSession ? fields.expires : fields.cookieExpires
+        const record = recordOf({ sid, ...fields, cookieExpires })
+        const slot = table.find(sid)
+        if (touch && slot >= 0) table.touch(slot, record)
+        else table.put(record, bodyOf('x'))
+        model.set(sid, record)
+        for (const [known, record] of model) {
+          expect(table.cookie(table.find(known))).toBe(record.cookie)
+          expect(table.cookieExpires(table.find(known))).toBe(record.cookieExpires)
+          expect(table.expires(table.find(known))).toBe(record.expires)
+        }
+      }
+    }),
+  )
 })
 
 test('an entry that grows makes others go where `maxBytes` says so', () => {
