@@ -43,7 +43,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
       ['core/lifetime'],
       ['core/disposals'],
-      ['core/table', 'core/slab', 'core/sid-text'],
+      ['core/table', 'core/columns', 'core/slab', 'core/sid-text'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],
       ['core/dating'],
