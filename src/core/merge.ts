@@ -8,7 +8,7 @@
  */
 import type { Codec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
-import { sameBytes, type Span } from './span.js'
+import { lengthOf, sameBytes, type Span } from './span.js'
 import type { Table } from './table.js'
 import type { Tombstones } from './tombstones.js'
 
@@ -167,7 +167,7 @@ export class Merge implements RecordSink {
     }
     const translated = this.#file ? this.#translate(this.#file, body) : body
     if (again && sameBytes(translated, table.body(slot))) return
-    if (!table.fits(record.sid, translated.end - translated.start)) return
+    if (!table.fits(record.sid, lengthOf(translated))) return
     const put = table.put(record, translated)
     table.markSaved(put)
     this.counts.applied++

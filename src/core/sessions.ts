@@ -17,7 +17,7 @@ import type { MergeTarget } from './merge.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
 import { emptyRecord } from './snapshot.js'
-import { copyOf, type Span } from './span.js'
+import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
 import type { Tenure } from './tenure.js'
 import { type Removal, Tombstones } from './tombstones.js'
@@ -141,7 +141,7 @@ export class Sessions {
     // First, since it may run code of the app, which may set another session.
     const life = this.#lifetimes.of(session, sid, this.#near(sid))
     const encoded = this.#codec.encode(session, sid)
-    const length = encoded.end - encoded.start
+    const length = lengthOf(encoded)
     if (!this.#table.fits(sid, length)) {
       const message = `Expected a session of at most \`maxBytes\` (${this.#options.maxBytes}) bytes, got one of ${sid.length + length}`
       throw withCode(new RangeError(message), 'ERR_SESSION_ENCODE')

@@ -9,6 +9,10 @@ export function spanOf(bytes: Buffer): Span {
   return { bytes, start: 0, end: bytes.length }
 }
 
+export function lengthOf({ start, end }: Span): number {
+  return end - start
+}
+
 /** The same bytes in a buffer of their own. */
 export function copyOf({ bytes, start, end }: Span): Span {
   return spanOf(Buffer.from(bytes.subarray(start, end)))

@@ -13,7 +13,7 @@ import { LruIndex } from './lru-index.js'
 import { SidIndex } from './sid-index.js'
 import { isSid, readSid, sidEnd, sidLength, sidRoom, writeSid } from './sid-text.js'
 import { Slab } from './slab.js'
-import type { Span } from './span.js'
+import { lengthOf, type Span } from './span.js'
 
 /** What bounds a table; 0: no bound. */
 export interface TableLimits {
@@ -160,8 +160,7 @@ export class Table {
 
   /** Bytes of the body. */
   length(slot: number): number {
-    const { start, end } = this.body(slot)
-    return end - start
+    return lengthOf(this.body(slot))
   }
 
   cookie(slot: number): CookieShape | undefined {
@@ -217,7 +216,7 @@ export class Table {
 
   #add(slot: number, sid: string, body: Span): void {
     const before = sidRoom(sid)
-    const length = body.end - body.start
+    const length = lengthOf(body)
     this.#slab.add(before + length, this.#columns.places(slot), placeOf(slot))
     const { bytes, start } = this.#cell(slot)
     writeSid(bytes, start, sid)
@@ -228,8 +227,8 @@ export class Table {
   #replace(slot: number, body: Span): void {
     const cell = this.#cell(slot)
     const before = sidEnd(cell.bytes, cell.start) - cell.start
-    const length = before + body.end - body.start
-    this.#bytes += length - (cell.end - cell.start)
+    const length = before + lengthOf(body)
+    this.#bytes += length - lengthOf(cell)
     this.#slab.resize(length, before, this.#columns.places(slot), placeOf(slot))
     const { bytes, start } = this.#cell(slot)
     body.bytes.copy(bytes, start + before, body.start, body.end)
