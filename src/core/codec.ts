@@ -11,6 +11,7 @@
 import { StoreError, withCode } from './errors.js'
 import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js'
 import { Inflater } from './inflate.js'
+import { Packing } from './packing.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { isLeftOut, isStructureList, Shapes } from './shapes.js'
 import { type Span, spanOf } from './span.js'
@@ -35,8 +36,9 @@ export interface SessionCodec {
 
 /** Bytes of the buffer that most bodies pass through. */
 const SCRATCH = 64 * 1024
-/** Bytes of the longest header. */
-const HEADER = 5
+/** Bytes of the longest number of a header, which has two at most. */
+const NUMBER = 5
+const HEADER = 2 * NUMBER
 /** By {@link Mode}. */
 const ENCODINGS = ['latin1', 'utf8', 'utf16le'] as const
 const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
@@ -49,6 +51,8 @@ export class Codec implements SessionCodec {
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
   /** The body that was made last. */
   readonly #packed: Span = { bytes: this.#scratch, start: 0, end: 0 }
+  /** Not here while an encode is under way: a session's own code may begin another. */
+  #packing: Packing | undefined
   /** Where the tokens lie that are being read. */
   readonly #range = { start: 0, end: 0 }
 
@@ -74,13 +78,18 @@ export class Codec implements SessionCodec {
    */
   encode(session: object, sid?: string): Span {
     const data = sessionSeen(session)
-    const flat = new Flattening(this.#shapes, sid)
+    const packing = this.#packing ?? new Packing()
+    this.#packing = undefined
+    packing.reset()
+    const flat = new Flattening(this.#shapes, sid, packing)
     try {
       flat.session(data)
     } catch (error) {
       throw error instanceof TooDeepError ? tooDeep(data) : error
+    } finally {
+      this.#packing = packing
     }
-    return this.#pack(flat.tokens, flat.text)
+    return this.#pack(flat.tokens, packing, flat.text)
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
@@ -109,66 +118,85 @@ export class Codec implements SessionCodec {
     return this.#shapes.adopt(structures)
   }
 
-  #pack(tokens: readonly Token[], text: string): Span {
+  #pack(tokens: readonly Token[], packing: Packing, text: string): Span {
     const packed = this.#packr.pack(tokens, PACK_MODE) as Buffer & { start: number; end: number }
     const length = packed.end - packed.start
     const wide = WIDE.test(text)
-    const room = HEADER + length + text.length * (wide ? 3 : 1)
+    const room = HEADER + length + packing.length + text.length * (wide ? 3 : 1)
     const target = room <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(room)
     packed.copy(target, HEADER, packed.start, packed.end)
-    const at = HEADER + length
+    packing.bytes.copy(target, HEADER + length, 0, packing.length)
+    const at = HEADER + length + packing.length
     const mode = !wide ? Mode.latin1 : text.isWellFormed() ? Mode.utf8 : Mode.utf16
     const span = this.#packed
     span.bytes = target
-    span.start = writeHeader(target, length * 4 + mode)
+    span.start =
+      packing.length === 0
+        ? writeBefore(target, HEADER, length * 4 + mode)
+        : writeBefore(
+            target,
+            writeBefore(target, HEADER, packing.length * 4 + mode),
+            length * 4 + Mode.packed,
+          )
     span.end = at + target.write(text, at, ENCODINGS[mode])
     return span
   }
 
   #unpack({ bytes, start: from, end: stop }: Span): unknown {
-    const first = bytes[from]!
-    let header = first
-    let start = from + 1
-    if (first === 0xcd) {
-      header = bytes.readUInt16BE(start)
-      start += 2
-    } else if (first === 0xce) {
-      header = bytes.readUInt32BE(start)
-      start += 4
-    } else if (first > 0x7f) return undefined
-    const end = start + Math.floor(header / 4)
-    if (!(end > start && end <= stop)) return undefined
+    let header = numberAt(bytes, from)
+    let start = from + numberSize(bytes, from)
+    const length = header >>> 2
+    let packed = 0
+    if ((header & 3) === Mode.packed) {
+      header = numberAt(bytes, start)
+      start += numberSize(bytes, start)
+      packed = header >>> 2
+    }
+    const encoding = ENCODINGS[header & 3]
+    const end = start + length
+    const textAt = end + packed
+    if (encoding === undefined || length === 0 || textAt > stop) return undefined
     this.#range.start = start
     this.#range.end = end
     const tokens: unknown = this.#packr.unpack(bytes, this.#range)
     if (!Array.isArray(tokens)) return undefined
-    const mode = header & 3
-    const encoding = ENCODINGS[mode]
-    if (encoding === undefined) return undefined
-    const text = bytes.toString(encoding, end, stop)
+    const text = bytes.toString(encoding, textAt, stop)
     // What a decoder puts in the place of bytes that are no text may be in the text itself.
-    const doubtful = mode === Mode.utf16 || (mode === Mode.utf8 && text.includes('\ufffd'))
-    if (doubtful && !Buffer.from(text, encoding).equals(bytes.subarray(end, stop))) {
+    const doubtful = encoding === 'utf16le' || (encoding === 'utf8' && text.includes('\ufffd'))
+    if (doubtful && !Buffer.from(text, encoding).equals(bytes.subarray(textAt, stop))) {
       return undefined
     }
-    return this.#inflater.session(tokens, text)
+    return this.#inflater.session(tokens, text, { bytes, start: end, end: textAt })
   }
 }
 
-/** Writes a header so that it ends where the tokens begin. @returns where it starts */
-function writeHeader(target: Buffer, header: number): number {
-  if (header <= 0x7f) {
-    target[HEADER - 1] = header
-    return HEADER - 1
+/** Writes a number so that it ends at `end`. @returns where it starts */
+function writeBefore(target: Buffer, end: number, number: number): number {
+  if (number <= 0x7f) {
+    target[end - 1] = number
+    return end - 1
   }
-  if (header <= 0xffff) {
-    target[HEADER - 3] = 0xcd
-    target.writeUInt16BE(header, HEADER - 2)
-    return HEADER - 3
+  if (number <= 0xffff) {
+    target[end - 3] = 0xcd
+    target.writeUInt16BE(number, end - 2)
+    return end - 3
   }
-  target[0] = 0xce
-  target.writeUInt32BE(header, 1)
-  return 0
+  target[end - 5] = 0xce
+  target.writeUInt32BE(number, end - 4)
+  return end - 5
+}
+
+/** A number of a header; 0 where there is none. */
+function numberAt(bytes: Buffer, at: number): number {
+  const first = bytes[at]!
+  if (first <= 0x7f) return first
+  if (first === 0xcd) return bytes.readUInt16BE(at + 1)
+  return first === 0xce ? bytes.readUInt32BE(at + 1) : 0
+}
+
+function numberSize(bytes: Buffer, at: number): number {
+  const first = bytes[at]!
+  return first === 0xcd ? 3 : first === 0xce ? NUMBER : 1
 }
 
 /** The user's own functions, in place of the built-in encoding. */

@@ -7,6 +7,7 @@
  * own code may run, and may come back here for another session.
  */
 import { types } from 'node:util'
+import { PACKED_LEAST, type Packing } from './packing.js'
 import { isLeftOut, type Shapes } from './shapes.js'
 import {
   DEEPEST,
@@ -19,6 +20,8 @@ import {
   VIEWS,
 } from './tokens.js'
 
+/** A JSON web signature in its compact form has so many parts (RFC 7515, section 7.1). */
+const SIGNED_PARTS = 3
 const ABSENT = special(Special.absent)
 const { toJSON: BUFFER_TO_JSON } = Buffer.alloc(0) as unknown as Record<string, unknown>
 
@@ -30,11 +33,16 @@ export class Flattening {
   readonly tokens: Token[] = []
   text = ''
   readonly #shapes: Shapes
+  readonly #packing: Packing
   readonly #sid: string | undefined
 
-  /** @param sid whose session it is: shapes are shared that several sessions have */
-  constructor(shapes: Shapes, sid: string | undefined) {
+  /**
+   * @param sid whose session it is: shapes are shared that several sessions have
+   * @param packing empty, and nobody else's meanwhile
+   */
+  constructor(shapes: Shapes, sid: string | undefined, packing: Packing) {
     this.#shapes = shapes
+    this.#packing = packing
     this.#sid = sid
   }
 
@@ -50,8 +58,8 @@ export class Flattening {
   #value(value: unknown, key: string | number, depth: number): void {
     switch (typeof value) {
       case 'string':
-        this.tokens.push(value.length * 4)
-        this.text += value
+        if (value.length >= PACKED_LEAST) this.#long(value)
+        else this.#text(value)
         break
       case 'number':
         this.#number(value)
@@ -76,6 +84,32 @@ export class Flattening {
       case 'symbol':
         this.tokens.push(ABSENT)
     }
+  }
+
+  #text(value: string): void {
+    this.tokens.push(value.length * 4)
+    this.text += value
+  }
+
+  /** A string that may be worth packing: opaque, or a signed token, which is three of them. */
+  #long(value: string): void {
+    if (value.includes('.')) {
+      const parts = value.split('.', SIGNED_PARTS + 1)
+      if (parts.length !== SIGNED_PARTS) {
+        this.#text(value)
+        return
+      }
+      this.tokens.push(special(Special.dotted), SIGNED_PARTS)
+      for (const part of parts) this.#opaque(part)
+    } else this.#opaque(value)
+  }
+
+  #opaque(value: string): void {
+    const packed = value.length >= PACKED_LEAST ? this.#packing.add(value) : 0
+    if (packed > 0) {
+      this.tokens.push(special(Special.packed), value.length)
+      this.text += value.slice(packed)
+    } else this.#text(value)
   }
 
   #number(value: number): void {

@@ -5,7 +5,9 @@
  * lengths, and what is left over or missing is an error like any other. Makes no more than the
  * tokens and the text are worth.
  */
+import { packedBytes } from './packing.js'
 import type { Shapes } from './shapes.js'
+import { type Span, spanOf } from './span.js'
 import { DEEPEST, Kind, Special, VIEWS, WIDE } from './tokens.js'
 
 /** Stands for what is left out; never part of a session. */
@@ -14,6 +16,7 @@ const ABSENT = Symbol('absent')
 /** What is no flattened session. The codec answers it; it says nothing of the session. */
 class NoSessionError extends Error {}
 
+const NOTHING = spanOf(Buffer.alloc(0))
 /** How often a record is read key by key before a function is made for it. */
 const READS_BEFORE = 4
 /** Functions for larger records are not made. */
@@ -65,24 +68,30 @@ export class Inflater {
   #at = 0
   #text = ''
   #position = 0
+  #packed: Span = NOTHING
+  #packedAt = 0
 
   constructor(shapes: Shapes) {
     this.#shapes = shapes
   }
 
   /**
-   * The session of `tokens` and of all of `text`.
+   * The session of `tokens`, and of all of `text` and `packed`.
    *
    * @throws NoSessionError, and what the language throws at impossible values
    */
-  session(tokens: readonly unknown[], text: string): unknown {
+  session(tokens: readonly unknown[], text: string, packed: Span): unknown {
     this.#tokens = tokens
     this.#at = 0
     this.#text = text
     this.#position = 0
+    this.#packed = packed
+    this.#packedAt = packed.start
     this.#lacking = false
     const session = this.#value(0)
-    if (this.#at !== tokens.length || this.#position !== text.length) throw new NoSessionError()
+    const whole =
+      this.#at === tokens.length && this.#position === text.length && this.#packedAt === packed.end
+    if (!whole) throw new NoSessionError()
     return session
   }
 
@@ -157,9 +166,34 @@ export class Inflater {
         const { buffer, byteOffset, length } = this.#bytes()
         return view.make(buffer.slice(byteOffset, byteOffset + length) as ArrayBuffer)
       }
+      case Special.packed:
+        return this.#opaque()
+      case Special.dotted:
+        return this.#dotted(depth)
       default:
         throw new NoSessionError()
     }
+  }
+
+  #opaque(): string {
+    const length = this.#length()
+    const from = this.#packedAt
+    const to = from + packedBytes(length)
+    if (to > this.#packed.end) throw new NoSessionError()
+    this.#packedAt = to
+    return this.#packed.bytes.toString('base64url', from, to) + this.#characters(length & 3)
+  }
+
+  #dotted(depth: number): string {
+    const count = this.#length()
+    this.#expect(count)
+    const parts: string[] = []
+    for (let i = 0; i < count; i++) {
+      const part = this.#value(this.#deeper(depth))
+      if (typeof part !== 'string') throw new NoSessionError()
+      parts.push(part)
+    }
+    return parts.join('.')
   }
 
   #object(depth: number): unknown {

@@ -43,15 +43,21 @@ export const Special = {
   buffer: 10,
   /** Another view or buffer of bytes: its place in {@link VIEWS}, its length in bytes. */
   bytes: 11,
+  /** A string whose first characters are packed, as many as there are fours of: its length. */
+  packed: 12,
+  /** A string of several with dots between them: a count, then so many strings. */
+  dotted: 13,
 } as const
 
-/** How the text stands in a body: the two lowest bits of its header. */
+/** The two lowest bits of a body's header: how the text stands in it, or that more is said of that. */
 export const Mode = {
   /** A byte for each character. */
   latin1: 0,
   utf8: 1,
   /** Little-endian: where half of a surrogate pair stands alone. */
   utf16: 2,
+  /** Another number follows: how many bytes are packed, and how the text stands. */
+  packed: 3,
 } as const
 
 /** Text that takes more than a byte a character. V8 knows without looking where there can be none. */

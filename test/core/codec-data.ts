@@ -30,9 +30,22 @@ export function everywhere(value: unknown): unknown[] {
   return [plain, ...list, ...map.keys(), ...map.values(), ...set, ...(deep.er[0] ?? [])]
 }
 
+/** What is packed, and what nearly is. */
+const opaque = fc
+  .array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.base64String({ minLength: 40, maxLength: 90 }) },
+      { weight: 8, arbitrary: fc.stringMatching(/^[\w-]{38,90}$/) },
+      { weight: 1, arbitrary: fc.constantFrom('', '=', '\n', 'é', '€', '\ud800') },
+    ),
+    { maxLength: 4 },
+  )
+  .chain((parts) => fc.constantFrom('.', '', '..').map((between) => parts.join(between)))
+
 // Any sequence of code units, with a liking for the edges between one byte and two.
 export const text = fc.oneof(
   fc.string(),
+  opaque,
   fc.string({ unit: 'grapheme', maxLength: 40 }),
   fc
     .array(

@@ -2,10 +2,15 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import { StoreError } from '../../src/core/errors.js'
+import { Inflater } from '../../src/core/inflate.js'
+import { packedBytes } from '../../src/core/packing.js'
+import { Shapes } from '../../src/core/shapes.js'
 import { craftedBody, decodesAll, packedBodyOf, random, restarted, teach } from './codec-data.js'
 import { bodyOf, textOf } from '../support/bodies.js'
 
 const secret = 'hunter2'
+const opaque = 'opaque-Text_Of64Characters'.repeat(4)
+const signed = [opaque, opaque.slice(1), 'short'].join('.')
 const rich = {
   user: { name: 'Zoë €', secret, roles: ['a', 'b', 'c'], at: new Date(1.5e12 + 1), big: 2n ** 90n },
   map: new Map<unknown, unknown>([
@@ -16,9 +21,18 @@ const rich = {
   floats: Float64Array.of(1.5, 2.5),
   list: Array.from({ length: 20 }, (_, index) => ({ index, text: `item ${index}`, price: 1 / 3 })),
   long: 'long text '.repeat(40),
+  opaque,
+  signed,
 }
 const plain = JSON.parse(JSON.stringify({ ...rich, user: { name: 'Zoë €', secret } })) as object
-const small = { user: { name: 'Zoë', secret }, views: 300, flag: true, rate: -0.5, none: null }
+const small = {
+  user: { name: 'Zoë', secret },
+  opaque,
+  views: 300,
+  flag: true,
+  rate: -0.5,
+  none: null,
+}
 
 function pristine(): string {
   return [Object, Array, Map, Set, Date, RegExp, Function, Buffer, Uint8Array]
@@ -202,6 +216,32 @@ describe('hostile bodies', () => {
         decodesAll(codec, bodies)
         decodesAll(restarted(codec), bodies)
       }
+    }
+  })
+
+  it('are refused if they tell of other packed bytes than there are', () => {
+    const packed = packedBytes(opaque.length)
+    const header = 3
+    for (const [length, there] of [
+      [opaque.length, packed - 1],
+      [opaque.length, packed + 1],
+      [opaque.length + 4, packed],
+      [opaque.length - 4, packed],
+      [-1, 0],
+      [0.5, 0],
+      [2 ** 53, packed],
+      [NaN, packed],
+    ] as const) {
+      const inflater = new Inflater(new Shapes())
+      const bytes = Buffer.alloc(there + 10)
+      const span = { bytes, start: 5, end: 5 + there }
+      expect(() => inflater.session([header, 1, 1, 51, length], 'a', span)).toThrow()
+      expect(() => inflater.session([header, 1, 1, 55, 1, 51, length], 'a', span)).toThrow()
+    }
+    for (const tokens of [[55], [55, -1], [55, 2, 0], [55, 1, -1], [55, 1, true], [55, 1e9]]) {
+      const inflater = new Inflater(new Shapes())
+      const nothing = { bytes: Buffer.alloc(0), start: 0, end: 0 }
+      expect(() => inflater.session([header, 1, 1, ...tokens], 'a', nothing)).toThrow()
     }
   })
 

@@ -33,6 +33,7 @@ describe('shared structures', () => {
     for (let time = 0; time < 40; time++) {
       const make = (depth: number): object => ({
         [`a${time % 5}`]: 'é€'.repeat(depth),
+        opaque: `${'opaque_text-'.repeat(4)}${depth}`,
         inner: {
           toJSON() {
             if (depth === 0) return { x: time, y: [1.5] }

@@ -4,20 +4,26 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { asJsonSees, explainDepth, Flattening, TooDeepError } from '../../src/core/flatten.js'
 import { Inflater } from '../../src/core/inflate.js'
+import { Packing } from '../../src/core/packing.js'
 import { Shapes } from '../../src/core/shapes.js'
+import type { Span } from '../../src/core/span.js'
 import { DEEPEST, type Token } from '../../src/core/tokens.js'
 import { data, objectOf } from './codec-data.js'
 
-function flatten(session: object, shapes = new Shapes()): { tokens: Token[]; text: string } {
-  const flat = new Flattening(shapes, undefined)
+function flatten(
+  session: object,
+  shapes = new Shapes(),
+): { tokens: Token[]; text: string; packed: Span } {
+  const packing = new Packing()
+  const flat = new Flattening(shapes, undefined, packing)
   flat.session(session)
-  return flat
+  return { tokens: flat.tokens, text: flat.text, packed: packing.packed }
 }
 
 /** There and back. */
 function through(session: object, shapes = new Shapes()): unknown {
-  const { tokens, text } = flatten(session, shapes)
-  return new Inflater(shapes).session(tokens, text)
+  const { tokens, text, packed } = flatten(session, shapes)
+  return new Inflater(shapes).session(tokens, text, packed)
 }
 
 describe('Flattening', () => {
@@ -70,10 +76,10 @@ describe('Flattening', () => {
     const bytes = Buffer.from([1, 2, 3])
     const typed = Float64Array.of(1, 2)
     const shapes = new Shapes()
-    const { tokens, text } = flatten({ bytes, typed, buffer: typed.buffer }, shapes)
+    const { tokens, text, packed } = flatten({ bytes, typed, buffer: typed.buffer }, shapes)
     bytes.fill(9)
     typed.fill(9)
-    assert.deepStrictEqual(new Inflater(shapes).session(tokens, text), {
+    assert.deepStrictEqual(new Inflater(shapes).session(tokens, text, packed), {
       bytes: Buffer.from([1, 2, 3]),
       typed: Float64Array.of(1, 2),
       buffer: Float64Array.of(1, 2).buffer,

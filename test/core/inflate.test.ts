@@ -3,13 +3,20 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Flattening } from '../../src/core/flatten.js'
 import { Inflater } from '../../src/core/inflate.js'
+import { Packing } from '../../src/core/packing.js'
 import { Shapes } from '../../src/core/shapes.js'
+import { spanOf } from '../../src/core/span.js'
 import { DEEPEST } from '../../src/core/tokens.js'
 
-function inflate(tokens: readonly unknown[], text = '', list: string[][] = [['a', 'b']]): unknown {
+function inflate(
+  tokens: readonly unknown[],
+  text = '',
+  list: string[][] = [['a', 'b']],
+  packed = '',
+): unknown {
   const shapes = new Shapes()
   shapes.adopt(list)
-  return new Inflater(shapes).session(tokens, text)
+  return new Inflater(shapes).session(tokens, text, spanOf(Buffer.from(packed, 'base64url')))
 }
 
 describe('Inflater', () => {
@@ -112,7 +119,7 @@ describe('Inflater', () => {
   })
 
   it('gives every value memory of its own', () => {
-    const flat = new Flattening(new Shapes(), undefined)
+    const flat = new Flattening(new Shapes(), undefined, new Packing())
     flat.session({
       a: Uint8Array.of(1, 2),
       b: Buffer.from([3]),

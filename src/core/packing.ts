@@ -1,0 +1,70 @@
+/**
+ * Text of base64url characters ⇄ three quarters of its bytes.
+ *
+ * Tokens of OpenID Connect, signed values and random ids are most of what large sessions hold, and
+ * each character of them is worth six bits. They are packed by fours; what is left over, and what
+ * any doubt is about, stays text. Pure.
+ */
+import type { Span } from './span.js'
+
+/** Shorter text gains too little. */
+export const PACKED_LEAST = 40
+/** So many characters are looked at before the whole text is tried. */
+const LOOKED_AT = 16
+const FIRST_ROOM = 4096
+const KEPT_MOST = 64 * 1024
+
+const ALPHABET = new Uint8Array(128)
+for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') {
+  ALPHABET[character.charCodeAt(0)] = 1
+}
+
+/** Bytes of so many characters, which are packed by fours. */
+export function packedBytes(characters: number): number {
+  return (characters >>> 2) * 3
+}
+
+/** The packed characters of a session, one text behind the other. */
+export class Packing {
+  bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_ROOM)
+  length = 0
+
+  /** All of it, until more is added. */
+  get packed(): Span {
+    return { bytes: this.bytes, start: 0, end: this.length }
+  }
+
+  /** Forgets what was packed. */
+  reset(): void {
+    this.length = 0
+    // One huge session must not pin its buffer for good.
+    if (this.bytes.length > KEPT_MOST) this.bytes = Buffer.allocUnsafeSlow(FIRST_ROOM)
+  }
+
+  /** Packs the beginning of a text. @returns how many characters; 0: it is not worth it, or not of the kind */
+  add(text: string): number {
+    const characters = text.length - (text.length & 3)
+    if (characters < PACKED_LEAST || !looksPackable(text)) return 0
+    const whole = characters === text.length ? text : text.slice(0, characters)
+    const room = packedBytes(characters)
+    this.#grow(this.length + room)
+    const end = this.length + room
+    // Characters of other kinds are passed over or end the text: what comes back is not what went in.
+    this.bytes.write(whole, this.length, room, 'base64url')
+    if (this.bytes.toString('base64url', this.length, end) !== whole) return 0
+    this.length = end
+    return characters
+  }
+
+  #grow(room: number): void {
+    if (room <= this.bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(room, this.bytes.length * 2))
+    this.bytes.copy(larger, 0, 0, this.length)
+    this.bytes = larger
+  }
+}
+
+function looksPackable(text: string): boolean {
+  for (let i = 0; i < LOOKED_AT; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return false
+  return true
+}
