@@ -39,7 +39,15 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     name: 'leaves',
     aside: false,
     families: [
-      ['core/codec', 'core/flatten', 'core/inflate', 'core/packing', 'core/shapes', 'core/tokens'],
+      [
+        'core/codec',
+        'core/flatten',
+        'core/inflate',
+        'core/packing',
+        'core/shapes',
+        'core/token-reader',
+        'core/tokens',
+      ],
       ['core/format', 'core/records', 'core/header', 'core/cipher'],
       ['core/lifetime'],
       ['core/disposals'],

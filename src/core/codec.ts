@@ -53,8 +53,6 @@ export class Codec implements SessionCodec {
   readonly #packed: Span = { bytes: this.#scratch, start: 0, end: 0 }
   /** Not here while an encode is under way: a session's own code may begin another. */
   #packing: Packing | undefined
-  /** Where the tokens lie that are being read. */
-  readonly #range = { start: 0, end: 0 }
 
   get frozen(): boolean {
     return this.#shapes.frozen
@@ -156,17 +154,13 @@ export class Codec implements SessionCodec {
     const end = start + length
     const textAt = end + packed
     if (encoding === undefined || length === 0 || textAt > stop) return undefined
-    this.#range.start = start
-    this.#range.end = end
-    const tokens: unknown = this.#packr.unpack(bytes, this.#range)
-    if (!Array.isArray(tokens)) return undefined
     const text = bytes.toString(encoding, textAt, stop)
     // What a decoder puts in the place of bytes that are no text may be in the text itself.
     const doubtful = encoding === 'utf16le' || (encoding === 'utf8' && text.includes('\ufffd'))
     if (doubtful && !Buffer.from(text, encoding).equals(bytes.subarray(textAt, stop))) {
       return undefined
     }
-    return this.#inflater.session(tokens, text, { bytes, start: end, end: textAt })
+    return this.#inflater.session({ bytes, start, end }, text, { bytes, start: end, end: textAt })
   }
 }
 

@@ -8,6 +8,7 @@
 import { packedBytes } from './packing.js'
 import type { Shapes } from './shapes.js'
 import { type Span, spanOf } from './span.js'
+import { TokenReader } from './token-reader.js'
 import { DEEPEST, Kind, Special, VIEWS, WIDE } from './tokens.js'
 
 /** Stands for what is left out; never part of a session. */
@@ -64,8 +65,7 @@ export class Inflater {
   readonly #next = (depth: number): unknown => this.#value(depth)
   /** Whether a key of a record may have been left out. */
   #lacking = false
-  #tokens: readonly unknown[] = []
-  #at = 0
+  readonly #tokens = new TokenReader()
   #text = ''
   #position = 0
   #packed: Span = NOTHING
@@ -78,11 +78,10 @@ export class Inflater {
   /**
    * The session of `tokens`, and of all of `text` and `packed`.
    *
-   * @throws NoSessionError, and what the language throws at impossible values
+   * @throws NoSessionError, NoTokensError, and what the language throws at impossible values
    */
-  session(tokens: readonly unknown[], text: string, packed: Span): unknown {
-    this.#tokens = tokens
-    this.#at = 0
+  session(tokens: Span, text: string, packed: Span): unknown {
+    this.#tokens.begin(tokens)
     this.#text = text
     this.#position = 0
     this.#packed = packed
@@ -90,17 +89,14 @@ export class Inflater {
     this.#lacking = false
     const session = this.#value(0)
     const whole =
-      this.#at === tokens.length && this.#position === text.length && this.#packedAt === packed.end
+      this.#tokens.done && this.#position === text.length && this.#packedAt === packed.end
     if (!whole) throw new NoSessionError()
     return session
   }
 
   #value(depth: number): unknown {
-    const token = this.#tokens[this.#at++]
-    if (typeof token !== 'number') {
-      if (token === null || typeof token === 'boolean') return token
-      throw new NoSessionError()
-    }
+    const token = this.#tokens.next()
+    if (typeof token !== 'number') return token
     if (token < 0) return Number.isSafeInteger(token) ? -1 - token : token
     if (!Number.isInteger(token)) return token
     if (token > 0x7fffffff) throw new NoSessionError()
@@ -260,14 +256,14 @@ export class Inflater {
   }
 
   #raw(): number {
-    const raw = this.#tokens[this.#at++]
+    const raw = this.#tokens.next()
     if (typeof raw !== 'number') throw new NoSessionError()
     return raw
   }
 
   /** Each element is a token at least. */
   #expect(elements: number): void {
-    if (elements > this.#tokens.length - this.#at) throw new NoSessionError()
+    if (elements > this.#tokens.left) throw new NoSessionError()
   }
 
   #deeper(depth: number): number {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { pack } from 'msgpackr'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import { StoreError } from '../../src/core/errors.js'
 import { Inflater } from '../../src/core/inflate.js'
 import { packedBytes } from '../../src/core/packing.js'
 import { Shapes } from '../../src/core/shapes.js'
+import { type Span, spanOf } from '../../src/core/span.js'
 import { craftedBody, decodesAll, packedBodyOf, random, restarted, teach } from './codec-data.js'
 import { bodyOf, textOf } from '../support/bodies.js'
 
@@ -32,6 +34,10 @@ const small = {
   flag: true,
   rate: -0.5,
   none: null,
+}
+
+function tokensOf(tokens: unknown[]): Span {
+  return spanOf(pack(tokens))
 }
 
 function pristine(): string {
@@ -235,13 +241,15 @@ describe('hostile bodies', () => {
       const inflater = new Inflater(new Shapes())
       const bytes = Buffer.alloc(there + 10)
       const span = { bytes, start: 5, end: 5 + there }
-      expect(() => inflater.session([header, 1, 1, 51, length], 'a', span)).toThrow()
-      expect(() => inflater.session([header, 1, 1, 55, 1, 51, length], 'a', span)).toThrow()
+      expect(() => inflater.session(tokensOf([header, 1, 1, 51, length]), 'a', span)).toThrow()
+      expect(() =>
+        inflater.session(tokensOf([header, 1, 1, 55, 1, 51, length]), 'a', span),
+      ).toThrow()
     }
     for (const tokens of [[55], [55, -1], [55, 2, 0], [55, 1, -1], [55, 1, true], [55, 1e9]]) {
       const inflater = new Inflater(new Shapes())
       const nothing = { bytes: Buffer.alloc(0), start: 0, end: 0 }
-      expect(() => inflater.session([header, 1, 1, ...tokens], 'a', nothing)).toThrow()
+      expect(() => inflater.session(tokensOf([header, 1, 1, ...tokens]), 'a', nothing)).toThrow()
     }
   })
 

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
+import { Packr } from 'msgpackr'
 import { describe, expect, it } from 'vitest'
 import { asJsonSees, explainDepth, Flattening, TooDeepError } from '../../src/core/flatten.js'
 import { Inflater } from '../../src/core/inflate.js'
 import { Packing } from '../../src/core/packing.js'
 import { Shapes } from '../../src/core/shapes.js'
-import type { Span } from '../../src/core/span.js'
+import { type Span, spanOf } from '../../src/core/span.js'
 import { DEEPEST, type Token } from '../../src/core/tokens.js'
 import { data, objectOf } from './codec-data.js'
+
+const packr = new Packr({ useRecords: false })
 
 function flatten(
   session: object,
@@ -23,7 +26,7 @@ function flatten(
 /** There and back. */
 function through(session: object, shapes = new Shapes()): unknown {
   const { tokens, text, packed } = flatten(session, shapes)
-  return new Inflater(shapes).session(tokens, text, packed)
+  return new Inflater(shapes).session(spanOf(packr.pack(tokens)), text, packed)
 }
 
 describe('Flattening', () => {
@@ -79,7 +82,7 @@ describe('Flattening', () => {
     const { tokens, text, packed } = flatten({ bytes, typed, buffer: typed.buffer }, shapes)
     bytes.fill(9)
     typed.fill(9)
-    assert.deepStrictEqual(new Inflater(shapes).session(tokens, text, packed), {
+    assert.deepStrictEqual(new Inflater(shapes).session(spanOf(packr.pack(tokens)), text, packed), {
       bytes: Buffer.from([1, 2, 3]),
       typed: Float64Array.of(1, 2),
       buffer: Float64Array.of(1, 2).buffer,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { Packr } from 'msgpackr'
 import { describe, expect, it } from 'vitest'
 import { Flattening } from '../../src/core/flatten.js'
 import { Inflater } from '../../src/core/inflate.js'
@@ -7,6 +8,8 @@ import { Packing } from '../../src/core/packing.js'
 import { Shapes } from '../../src/core/shapes.js'
 import { spanOf } from '../../src/core/span.js'
 import { DEEPEST } from '../../src/core/tokens.js'
+
+const packr = new Packr({ useRecords: false })
 
 function inflate(
   tokens: readonly unknown[],
@@ -16,7 +19,11 @@ function inflate(
 ): unknown {
   const shapes = new Shapes()
   shapes.adopt(list)
-  return new Inflater(shapes).session(tokens, text, spanOf(Buffer.from(packed, 'base64url')))
+  return new Inflater(shapes).session(
+    spanOf(packr.pack(tokens)),
+    text,
+    spanOf(Buffer.from(packed, 'base64url')),
+  )
 }
 
 describe('Inflater', () => {

@@ -1,0 +1,87 @@
+/**
+ * The tokens of a body, one after the other, from the bytes that msgpackr packed them to.
+ *
+ * Unpacked as an array first, they would make more work for the garbage collector than the session
+ * does. Reads an array of numbers, booleans and nil, and nothing else; believes nothing of what it
+ * reads, and reads nothing outside of what it is given.
+ */
+import type { Span } from './span.js'
+import type { Token } from './tokens.js'
+
+/** What is no array of tokens. */
+export class NoTokensError extends Error {}
+
+export class TokenReader {
+  /** How many tokens are left, by what the array says. */
+  left = 0
+  #bytes: Buffer = Buffer.alloc(0)
+  #at = 0
+  #end = 0
+
+  /** Whether everything has been read. */
+  get done(): boolean {
+    return this.left === 0 && this.#at === this.#end
+  }
+
+  /** Begins with an array. @throws NoTokensError */
+  begin({ bytes, start, end }: Span): void {
+    this.#bytes = bytes
+    this.#at = start
+    this.#end = end
+    const first = bytes[this.#take(1)]!
+    if (first >>> 4 === 9) this.left = first & 0xf
+    else if (first === 0xdc) this.left = bytes.readUInt16BE(this.#take(2))
+    else if (first === 0xdd) this.left = bytes.readUInt32BE(this.#take(4))
+    else throw new NoTokensError()
+    // Each takes a byte at least.
+    if (this.left > end - this.#at) throw new NoTokensError()
+  }
+
+  /** The next token. @throws NoTokensError where there is none */
+  next(): Token {
+    if (this.left-- <= 0 || this.#at >= this.#end) throw new NoTokensError()
+    const first = this.#bytes[this.#at++]!
+    if (first <= 0x7f) return first
+    return first >= 0xe0 ? first - 0x100 : this.#longer(first)
+  }
+
+  #longer(first: number): Token {
+    const bytes = this.#bytes
+    switch (first) {
+      case 0xc0:
+        return null
+      case 0xc2:
+        return false
+      case 0xc3:
+        return true
+      case 0xcc:
+        return bytes[this.#take(1)]!
+      case 0xcd: {
+        const at = this.#take(2)
+        return (bytes[at]! << 8) | bytes[at + 1]!
+      }
+      case 0xce:
+        return bytes.readUInt32BE(this.#take(4))
+      case 0xd0:
+        return bytes.readInt8(this.#take(1))
+      case 0xd1:
+        return bytes.readInt16BE(this.#take(2))
+      case 0xd2:
+        return bytes.readInt32BE(this.#take(4))
+      case 0xca:
+        return bytes.readFloatBE(this.#take(4))
+      case 0xcb:
+        return bytes.readDoubleBE(this.#take(8))
+      default:
+        throw new NoTokensError()
+    }
+  }
+
+  /** Moves past so many bytes, which must be there. @returns where they start */
+  #take(length: number): number {
+    const at = this.#at
+    if (length > this.#end - at) throw new NoTokensError()
+    this.#at = at + length
+    return at
+  }
+}
