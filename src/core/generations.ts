@@ -31,6 +31,7 @@ export interface GenerationsContext {
   encoding: FileHeader['encoding']
   /** Whether journals are written beside the snapshots. */
   journaling: boolean
+  durability: 'snapshot' | 'everysec' | 'always'
   /** The right to write. Its checks throw where it has been lost. */
   lease: Lease
   /** Somebody put a file there: it is merged, or copied aside, before the promise resolves. */
@@ -275,7 +276,9 @@ export class Generations {
     await lease.check()
     const number = ++this.#number
     const encoder = this.#encoder('journal')
-    const journal = await Journal.create(files, journalPath(path, number), number, encoder)
+    const at = journalPath(path, number)
+    const prompt = this.#context.durability === 'always'
+    const journal = await Journal.create(files, at, number, encoder, prompt)
     this.#journals.push(journal)
     return journal
   }

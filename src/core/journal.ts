@@ -22,11 +22,13 @@ export class Journal {
   readonly generation: number
   /** Bytes known to be whole frames. */
   bytes = 0
-  /** Whether anything has been appended since the last sync. */
+  /** Whether anything has been appended since the last {@link sync}. */
   unsynced = false
   readonly #files: Files
   readonly #log: LogFile
   readonly #encoder: FrameEncoder
+  /** Where the next frame begins. */
+  #end = 0
   /** Where the frame begins in which they were last told again. */
   #toldAt = -1
   readonly #writer = new RecordWriter()
@@ -51,14 +53,19 @@ export class Journal {
     this.#encoder = encoder
   }
 
-  /** Creates the file and writes its header. Durable with the first {@link sync}. */
+  /**
+   * Creates the file and writes its header. Durable with the first {@link sync}.
+   *
+   * @param prompt each append is going to be synced
+   */
   static async create(
     files: Files,
     path: string,
     number: number,
     encoder: FrameEncoder,
+    prompt = false,
   ): Promise<Journal> {
-    const log = await files.createLog(path)
+    const log = await files.createLog(path, prompt)
     const journal = new Journal(files, path, number, log, encoder)
     try {
       await journal.append(encoder.head())
@@ -78,7 +85,12 @@ export class Journal {
     return journal
   }
 
-  /** The frames that tell `changes`, each made when it is asked for. */
+  /** Whether an append that fails may be a sync that has failed. */
+  get prompt(): boolean {
+    return this.#log.prompt
+  }
+
+  /** The frames that tell `changes`, each made when it is asked for; to be appended in this order. */
   *frames(
     { table, tombstones, codec }: Pick<MergeTarget, 'table' | 'tombstones' | 'codec'>,
     changes: Changes,
@@ -86,12 +98,13 @@ export class Journal {
     const writer = this.#writer
     const record = this.#record
     writer.reset()
+    this.#end = this.bytes
     const define = () => {
       const known = codec.structures
-      if (this.bytes !== this.#toldAt) {
-        this.#toldAt = this.bytes
+      if (this.#end !== this.#toldAt) {
+        this.#toldAt = this.#end
         for (const { id } of this.#again) writer.structure(id, known[id]!)
-        this.#again = this.#again.filter(({ behind }) => this.bytes < behind)
+        this.#again = this.#again.filter(({ behind }) => this.#end < behind)
       }
       for (; this.#defined < known.length; this.#defined++) {
         writer.structure(this.#defined, known[this.#defined]!)
@@ -134,15 +147,16 @@ export class Journal {
     if (writer.records > 0) yield this.#close()
   }
 
-  async append(frame: Buffer): Promise<void> {
+  /** Appends one frame or several. */
+  async append(frames: Buffer): Promise<void> {
     this.unsynced = true
-    await this.#log.append(frame)
-    this.bytes += frame.length
+    await this.#log.append(frames)
+    this.bytes += frames.length
   }
 
   /** Resolves when everything appended is on disk, the file's name included. */
   async sync(): Promise<void> {
-    await this.#log.sync()
+    if (!this.#log.prompt) await this.#log.sync()
     if (!this.#folderSynced) await this.#files.syncFolder(this.path)
     this.#folderSynced = true
     this.unsynced = false
@@ -169,7 +183,8 @@ export class Journal {
 
   #close(): Buffer {
     const frame = this.#encoder.frame(FrameKind.records, this.#writer.payload())
-    const behind = this.bytes + frame.length + SECTOR
+    this.#end += frame.length
+    const behind = this.#end + SECTOR
     for (const one of this.#again) if (one.behind === Infinity) one.behind = behind
     this.#writer.reset()
     return frame

@@ -7,13 +7,15 @@
  */
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Clock } from './clock.js'
-import type { StoreError } from './errors.js'
+import { isFull } from './file.js'
 import type { Generations } from './generations.js'
 import type { Health } from './health.js'
+import type { Journal } from './journal.js'
 import type { Lease } from './lease.js'
 import type { MergeTarget } from './merge.js'
-import { BackOff, type Turns } from './pace.js'
+import { BackOff, joined, type Turns } from './pace.js'
 import type { Pending } from './pending.js'
+import { Waiters } from './waiters.js'
 
 export interface JournalingContext {
   clock: Clock
@@ -41,19 +43,16 @@ const SYNC_SPACING = 1000
 const SETTLE = 60_000
 /** A smaller journal never asks for a snapshot, in bytes. */
 const JOURNAL_LEAST = 16 * 1024 * 1024
+/** Fewer who wait are not worth two writes. */
+const WORTH_HALVING = 16
 /** Restarts leave a journal each; so many are read without anybody noticing. */
 export const JOURNALS_MOST = 16
-
-interface Waiter {
-  resolve: () => void
-  reject: (error: StoreError) => void
-}
 
 export class Journaling {
   readonly #context: JournalingContext
   readonly #parts: JournalingParts
   readonly #retry: BackOff
-  #waiters: Waiter[] = []
+  #waiters = new Waiters()
   #flushing: Promise<void> | undefined
   #timer: (() => void) | undefined
   /** Whether the timer is for more than what waits for company. */
@@ -75,7 +74,7 @@ export class Journaling {
   /** Resolves when everything noted so far is on disk; rejects with `ERR_WRITE` if that fails. */
   durable(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
+      this.#waiters.add({ resolve, reject })
       this.schedule()
     })
   }
@@ -106,7 +105,7 @@ export class Journaling {
       this.#refuse()
       return
     }
-    if (this.#waiters.length > 0) {
+    if (this.#waiters.size > 0) {
       this.#timer?.()
       this.#timer = undefined
       // A turn of the loop, so that all who ask in this one share a sync.
@@ -131,19 +130,24 @@ export class Journaling {
     })
   }
 
-  async #flush(): Promise<void> {
+  /** @param before whom the write before was for: told while this one is under way */
+  async #flush(before?: Waiters): Promise<void> {
     const { generations, turns, health, snapshot, snapshotSoon } = this.#parts
     const waiters = this.#waiters
-    this.#waiters = []
+    this.#waiters = new Waiters()
+    // Callbacks run when the loop goes on, by when the write has begun.
+    before?.resolve()
+    let next: Promise<void> | undefined
+    const began = performance.now()
     const now = this.#context.clock.now()
     this.#lastFlush = now
-    const sync = waiters.length > 0 || Math.abs(now - this.#lastSync) >= SYNC_SPACING
+    const sync = waiters.size > 0 || Math.abs(now - this.#lastSync) >= SYNC_SPACING
     try {
       if (health.broken) await snapshot()
       await turns.run(() => this.#append(sync))
       this.#retry.reset()
       health.failure = undefined
-      for (const { resolve } of waiters) resolve()
+      next = this.#goOn(waiters, performance.now() - began)
     } catch (cause) {
       const error = health.failed(cause)
       health.refusal = error
@@ -151,9 +155,9 @@ export class Journaling {
         this.#retry.wait(() => {
           this.#flushing ??= this.#flush()
         })
-      for (const { reject } of waiters) reject(error)
+      waiters.reject(error)
     } finally {
-      this.#flushing = undefined
+      this.#flushing = next
       this.schedule()
     }
     const { count, bytes } = generations.journals
@@ -161,25 +165,40 @@ export class Journaling {
     if (bytes >= most || count > JOURNALS_MOST) snapshotSoon()
   }
 
+  /**
+   * Tells those who waited for a write that it is done. Where asking takes longer than writing, the
+   * next write begins first, so that the disk is at work while the app is; where it doesn't, all
+   * who ask as soon as they are told share the next.
+   */
+  #goOn(waiters: Waiters, took: number): Promise<void> | undefined {
+    const quick = took < waiters.span + this.#waiters.span
+    if (quick && this.#waiters.size > 0) return this.#flush(waiters)
+    const rest = quick && waiters.size >= WORTH_HALVING ? waiters.halve() : undefined
+    waiters.resolve()
+    return rest && immediate().then(() => this.#flush(rest))
+  }
+
   async #append(sync: boolean): Promise<void> {
     const { generations, pending, health } = this.#parts
     if (this.#context.clock.now() - pending.waitingSince >= SETTLE) pending.settle()
     if (!pending.urgent && !(sync && generations.unsynced)) return
-    let syncing = false
+    let journal: Journal | undefined
+    let appended = false
     const changes = pending.begin()
     try {
-      const journal = await generations.journal()
-      for (const frame of journal.frames(this.#context.target, changes)) {
-        await journal.append(frame)
+      journal = await generations.journal()
+      for (const frames of joined(journal.frames(this.#context.target, changes))) {
+        await journal.append(frames)
       }
+      appended = true
       if (!sync) return
-      syncing = true
       this.#lastSync = this.#context.clock.now()
       await journal.sync()
       // Whoever takes a lease reads the journals after that: what this still allows, it has read.
       await this.#context.lease.confirm()
     } catch (error) {
       pending.failed()
+      const syncing = appended || (journal?.prompt && !isFull(error))
       // After a failed sync the kernel may have dropped what it could not write, and may say so once.
       const { unsynced } = generations
       const kept = await generations.abandon(!syncing)
@@ -193,7 +212,7 @@ export class Journaling {
   /** While a pause lasts, nobody is kept waiting for it. */
   #refuse(): void {
     const waiters = this.#waiters
-    this.#waiters = []
-    for (const { reject } of waiters) reject(this.#parts.health.refusal!)
+    this.#waiters = new Waiters()
+    waiters.reject(this.#parts.health.refusal!)
   }
 }

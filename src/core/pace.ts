@@ -66,6 +66,21 @@ export async function* inSlices<T>(
   yield gathered.subarray(0, bytes)
 }
 
+/** Chunks, some joined at a time: what is written at once shares a sync. */
+export function* joined(chunks: Iterable<Buffer>): Generator<Buffer, void, void> {
+  let some: Buffer[] = []
+  let bytes = 0
+  for (const chunk of chunks) {
+    some.push(chunk)
+    bytes += chunk.length
+    if (bytes < WRITE_AT_ONCE) continue
+    yield Buffer.concat(some)
+    some = []
+    bytes = 0
+  }
+  if (bytes > 0) yield some.length === 1 ? some[0]! : Buffer.concat(some)
+}
+
 /** Work was given up because the store closes. */
 export class AbortedError extends Error {}
 

@@ -24,7 +24,6 @@ export type { SnapshotReport, SnapshotStats } from './snapshotting.js'
 
 export interface PersistenceContext
   extends GenerationsContext, JournalingContext, SnapshottingContext {
-  durability: 'snapshot' | 'everysec' | 'always'
   onError: (error: StoreError) => void
   /** Another process has taken the files over; nothing more is written. */
   onLost: (error: StoreError) => void

@@ -151,6 +151,7 @@ export class MemoryFiles implements Files {
     const sync = () => void this.synced.set(path, this.get(path))
     return {
       path,
+      prompt: false,
       append: async (data) => {
         await this.#does('append', path)
         append(data)
