@@ -31,6 +31,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/sid-index'],
       ['core/lru-index'],
       ['core/pace'],
+      ['core/waiters'],
       ['core/msgpack'],
       ['core/span'],
     ],
@@ -119,6 +120,7 @@ const HARMLESS = [
 const TIMED = [
   'core/clock',
   'core/pace',
+  'core/waiters',
   'core/journaling',
   'core/snapshotting',
   'core/lease',

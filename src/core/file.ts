@@ -305,8 +305,8 @@ export function siblingPath(path: string, name: string): string {
 const LOG_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL
 
 /**
- * Write and sync are one call then, and one turn of the loop instead of two. Elsewhere the flag does
- * not exist, or, as on macOS, does not reach the platters as a sync does.
+ * Makes write and sync one call, whose end the loop has to notice once instead of twice. Elsewhere
+ * the flag does not exist, or, as on macOS, does not reach the platters as a sync does.
  */
 const PROMPT_FLAG = process.platform === 'linux' ? constants.O_DSYNC : 0
 

@@ -10,9 +10,11 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises'
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { isMissing, nodeFiles as files, siblingPath } from '../../src/core/file.js'
 
 let folder = ''
@@ -117,6 +119,36 @@ describe('a log', () => {
     await log.close()
     expect([log.path, await text()]).toEqual([path, 'one theirs two three'])
     expect((await stat(path)).mode & 0o777).toBe(0o600)
+  })
+
+  test('is prompt where that is asked for and can be', async () => {
+    const log = await files.createLog(path, true)
+    expect(log.prompt).toBe(process.platform === 'linux')
+    await log.append(Buffer.from('one '))
+    log.appendSync(Buffer.from('two'))
+    await log.close()
+    expect(await text()).toBe('one two')
+  })
+
+  test('goes on where a write stops short, up to its error', async () => {
+    const log = await files.createLog(path)
+    const { write } = fs
+    type Write = (...rest: [number, Buffer, number, number, null, () => void]) => void
+    const short = vi.fn<Write>((fd, data, from, count, position, done) => {
+      write(fd, data, from, Math.min(count, 3), position, done)
+    })
+    Object.assign(fs, { write: short })
+    syncBuiltinESMExports()
+    try {
+      await log.append(Buffer.from('one two'))
+      expect(short).toHaveBeenCalledTimes(3)
+      await log.close()
+      await expect(log.append(Buffer.from('three'))).rejects.toThrow()
+    } finally {
+      Object.assign(fs, { write })
+      syncBuiltinESMExports()
+    }
+    expect(await text()).toBe('one two')
   })
 
   test('of many megabytes is written whole', async () => {

@@ -2,7 +2,7 @@
  * When writing fails: who is told, what goes on being served, and how it comes right again.
  */
 import { describe, expect, test } from 'vitest'
-import { errno, gate, type MemoryFiles, type Operation, PATH } from '../support/memory-files.js'
+import { errno, gate, MemoryFiles, type Operation, PATH } from '../support/memory-files.js'
 import { settle } from '../support/stub-clock.js'
 import { afterKill, open, restart, sessionOf, sidsIn } from '../support/stores.js'
 
@@ -14,6 +14,11 @@ function failing(files: MemoryFiles, which: Operation, code: string, part = '', 
   files.fail = (operation, name) =>
     operation === which && name.includes(part) && left-- > 0 ? errno(code) : undefined
   return () => (files.fail = () => undefined)
+}
+
+/** A disk whose logs sync what is appended. */
+function prompt(): MemoryFiles {
+  return Object.assign(new MemoryFiles(), { prompt: true })
 }
 
 /** What became of promises, in order: 'done' or the code of the error. */
@@ -54,6 +59,36 @@ describe("a sync that failed, with durability 'always',", () => {
     const acknowledged = since.lastIndexOf('sync s.snapshot.journal-2')
     expect(since.indexOf('rename s.snapshot')).toBeGreaterThanOrEqual(0)
     expect(since.indexOf('rename s.snapshot')).toBeLessThan(acknowledged)
+    expect(await sidsIn(await afterKill(stage))).toEqual(['a', 'b', 'c'])
+  })
+
+  test('is one that an append may be where that syncs too', async () => {
+    const stage = await open({ durability: 'always' }, { files: prompt() })
+    const { store, files, clock } = stage
+    await store.set('a', sessionOf())
+    expect(files.count('sync', 'journal')).toBe(0)
+    failing(files, 'append', 'EIO', 'journal', 1)
+    expect(await outcomes([store.set('b', sessionOf())])).toEqual(['ERR_WRITE'])
+    const { length } = files.calls
+    await clock.advance(SECOND)
+    await store.set('c', sessionOf())
+    const since = files.calls.slice(length)
+    expect(since.filter((call) => /^\w+ .*journal-1$/.test(call))).toEqual([])
+    const acknowledged = since.lastIndexOf('append s.snapshot.journal-2')
+    expect(since.indexOf('rename s.snapshot')).toBeGreaterThanOrEqual(0)
+    expect(since.indexOf('rename s.snapshot')).toBeLessThan(acknowledged)
+    expect(await sidsIn(await afterKill(stage))).toEqual(['a', 'b', 'c'])
+  })
+
+  test('is none where there was no room: another journal will do', async () => {
+    const stage = await open({ durability: 'always' }, { files: prompt() })
+    const { store, files, clock } = stage
+    await store.set('a', sessionOf())
+    failing(files, 'append', 'ENOSPC', 'journal', 1)
+    expect(await outcomes([store.set('b', sessionOf())])).toEqual(['ERR_WRITE'])
+    await clock.advance(SECOND)
+    await store.set('c', sessionOf())
+    expect([files.count('truncate', 'journal-1'), files.count('rename')]).toEqual([1, 0])
     expect(await sidsIn(await afterKill(stage))).toEqual(['a', 'b', 'c'])
   })
 

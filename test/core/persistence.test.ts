@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { changesIn } from '../support/journals.js'
-import { gate, PATH } from '../support/memory-files.js'
+import { gate, MemoryFiles, PATH } from '../support/memory-files.js'
 import { HOUR } from '../support/records.js'
 import { settle } from '../support/stub-clock.js'
 import { afterKill, endsIn, open, restart, sessionOf, type Stage } from '../support/stores.js'
@@ -173,6 +173,24 @@ describe("with durability 'always'", () => {
     await Promise.all(Array.from({ length: 64 }, (_, i) => store.set(`${i}`, sessionOf({ i }))))
     expect(files.count('sync', 'journal') - before).toBeLessThanOrEqual(2)
   })
+
+  test.each([false, true])(
+    'each is answered once, in order and on disk, however many ask again (prompt: %s)',
+    async (prompt) => {
+      const files = Object.assign(new MemoryFiles(), { prompt })
+      const { store } = await open({ durability: 'always' }, { files })
+      const answers: number[] = []
+      const ask = (i: number): Promise<void> =>
+        store.set(`sid-${i}.`, sessionOf({ i })).then(() => {
+          answers.push(i)
+          const [journal] = [...files.synced].filter(([path]) => path.includes('journal'))
+          expect(journal?.[1].includes(`sid-${i}.`)).toBe(true)
+          return i < 1000 ? ask(i + 64) : undefined
+        })
+      await Promise.all(Array.from({ length: 64 }, (_, i) => ask(i)))
+      expect(answers).toEqual(Array.from({ length: answers.length }, (_, i) => i))
+    },
+  )
 
   test.each(['set', 'destroy', 'clear'] as const)(
     '%s is answered when it is on disk, and not before',

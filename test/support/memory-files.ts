@@ -29,6 +29,8 @@ export class MemoryFiles implements Files {
   readonly contents = new Map<string, Buffer>()
   /** What each file held when it was last synced. */
   readonly synced = new Map<string, Buffer>()
+  /** Whether it can make logs prompt, as some systems can. */
+  prompt = false
   /** What was done, as `operation name`; reads are not listed. */
   calls: string[] = []
   /** Bytes that reads gave. */
@@ -136,9 +138,15 @@ export class MemoryFiles implements Files {
     return bytes.length
   }
 
-  async createLog(path: string): Promise<LogFile> {
+  async createLog(path: string, prompt = false): Promise<LogFile> {
     await this.#before('create', path)
-    return this.createLogSync(path)
+    const log = this.createLogSync(path)
+    if (!prompt || !this.prompt) return log
+    const append = async (data: Uint8Array) => {
+      await log.append(data)
+      this.synced.set(path, this.get(path))
+    }
+    return { ...log, prompt: true, append }
   }
 
   createLogSync(path: string): LogFile {

@@ -50,6 +50,7 @@ async function lives(tally, what, random, durability) {
   for (let life = 0; life <= LIVES; life++) {
     const where = `${what}, life ${life}`
     // The last one only looks.
+    disk.prompt = random.chance(0.5)
     disk.stopAt = life < LIVES ? random.between(1, random.pick([20, 60, 150, 300])) : Infinity
     let stoppedAt = Infinity
     disk.onStop = () => (stoppedAt = clock.now())

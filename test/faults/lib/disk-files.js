@@ -83,14 +83,14 @@ function diskFiles(disk) {
       return bytes
     },
 
-    async createLog(path) {
+    async createLog(path, prompt = false) {
       await step('open', path)
-      return log(disk, path, disk.create(path))
+      return log(disk, path, disk.create(path), prompt && disk.prompt)
     },
 
     createLogSync(path) {
       stepSync('open', path)
-      return log(disk, path, disk.create(path))
+      return log(disk, path, disk.create(path), false)
     },
 
     async keep(path, kept) {
@@ -193,7 +193,7 @@ export function surroundingsOf(disk, clock) {
   return { files: diskFiles(disk), notes: memoryNotes(), ...(clock ? { clock } : {}) }
 }
 
-function log(disk, path, inode) {
+function log(disk, path, inode, prompt) {
   const append = (data) => {
     disk.stepSync('write', path)
     inode.append(data)
@@ -204,7 +204,11 @@ function log(disk, path, inode) {
   }
   return {
     path,
-    append: (data) => writeSome(disk, inode, path, data),
+    prompt,
+    async append(data) {
+      await writeSome(disk, inode, path, data)
+      if (prompt) await this.sync()
+    },
     async sync() {
       await disk.step('fdatasync', path)
       inode.sync()

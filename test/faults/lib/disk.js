@@ -21,6 +21,8 @@ export class Disk {
   stopAt = Infinity
   /** Called when the power goes. @type {() => void} */
   onStop = () => undefined
+  /** Whether it can make logs prompt. */
+  prompt = false
   /**
    * Asked before each step; an error it returns is what the step fails with.
    *
