@@ -213,7 +213,7 @@ describe('who has been answered by the owner', () => {
     let going = true as boolean
     const noise = (async () => {
       for (let i = 0; going; i++) {
-        await owner.store.set(`noise${i % 50}`, session({ i, text: 'x'.repeat(500) }))
+        await owner.store.set(`noise${i % 50}`, session({ i, text: ' '.repeat(500) }))
       }
     })()
     const rotations = (async () => {

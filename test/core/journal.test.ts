@@ -186,7 +186,7 @@ test('many changes are many frames, each of about 64 KiB', async () => {
   const cookie = shapes.of({ path: '/' })
   const frames = await append(journal, target, (pending) => {
     for (let i = 0; i < 2000; i++) {
-      pending.set(putSession(target, `${i}`, { t: 'x'.repeat(300) }, { cookie }))
+      pending.set(putSession(target, `${i}`, { t: ' '.repeat(300) }, { cookie }))
     }
   })
   expect(frames.length).toBeGreaterThan(5)
@@ -202,7 +202,7 @@ test('changes while a change is being written come out as they were at one momen
   const journal = await create(files)
   const pending = new Pending(target.table)
   for (let i = 0; i < 8; i++) {
-    pending.set(putSession(target, `${i}`, { bulk: 'x'.repeat(40_000), v: 1 }))
+    pending.set(putSession(target, `${i}`, { bulk: ' '.repeat(40_000), v: 1 }))
   }
   let wrote = 0
   for (const frame of journal.frames(target, pending.begin())) {
@@ -231,7 +231,7 @@ describe('what goes before it is written', () => {
     const journal = await create(files)
     const pending = new Pending(target.table)
     for (let i = 0; i < 8; i++) {
-      pending.touch(putSession(target, `${i}`, { bulk: 'x'.repeat(40_000) }))
+      pending.touch(putSession(target, `${i}`, { bulk: ' '.repeat(40_000) }))
       pending.set(target.table.find(`${i}`))
     }
     let wrote = 0

@@ -318,7 +318,7 @@ describe('closing', () => {
   test('gives a snapshot up that journals make superfluous', async () => {
     const stage = await open()
     const { store, files } = stage
-    for (let i = 0; i < 3000; i++) await store.set(`${i}`, sessionOf({ t: 'x'.repeat(300) }))
+    for (let i = 0; i < 3000; i++) await store.set(`${i}`, sessionOf({ t: ' '.repeat(300) }))
     await store.flush()
     const { opened, open: release } = gate()
     files.hold = (operation) => (operation === 'write' ? opened : undefined)

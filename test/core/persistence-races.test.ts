@@ -180,7 +180,7 @@ test.each(['snapshot', 'everysec'] as const)(
   async (durability) => {
     const stage = await open({ durability })
     const { store, files } = stage
-    const bulk = 'x'.repeat(30_000)
+    const bulk = ' '.repeat(30_000)
     for (let i = 0; i < 30; i++) await store.set(`${i}`, sessionOf({ bulk }))
     const { opened, open: release } = gate()
     files.hold = (operation) => (operation === 'write' ? opened : undefined)

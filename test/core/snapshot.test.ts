@@ -119,7 +119,7 @@ describe('a snapshot', () => {
 
   test('of many sessions is made in chunks of about a frame', () => {
     const target = targetOf()
-    for (let i = 0; i < 5000; i++) putSession(target, `sid-${i}`, { text: 'x'.repeat(200) })
+    for (let i = 0; i < 5000; i++) putSession(target, `sid-${i}`, { text: ' '.repeat(200) })
     const { chunks } = write(target)
     expect(chunks.length).toBeGreaterThan(10)
     expect(Math.max(...chunks.map(({ length }) => length))).toBeLessThan(FRAME_TARGET + 1024)
@@ -151,7 +151,7 @@ describe('what changes while a snapshot is written', () => {
         const pending = new Pending(table)
         // Four entries fill a frame.
         const put = (sid: string) =>
-          putSession(target, sid, { v: ++stamp, bulk: 'x'.repeat(20_000) }, { stamp })
+          putSession(target, sid, { v: ++stamp, bulk: ' '.repeat(20_000) }, { stamp })
         for (const sid of sids) put(sid)
         const take = (one: (typeof steps)[number]) => {
           const slot = table.find(one.sid)
