@@ -81,6 +81,7 @@ const readable: [name: string, options: StoreOptions, state: string][] = [
   ['encrypted', { encryptionKey }, 'whole'],
   ['encrypted', { encryptionKey: ['a newer key', encryptionKey] }, 'whole'],
   ['serializer', { serializer }, 'whole'],
+  ['tokens', {}, 'whole'],
   ['torn-journal', {}, 'torn'],
   ['flipped-journal', {}, 'damaged'],
   ['filled-in', {}, 'damaged'],

@@ -24,7 +24,7 @@ const NAME = 'sessions.snapshot'
 const MOMENT = Date.UTC(2026, 0, 1, 12)
 const KEY = 'a key for these files, and for nothing else'
 /** How often a letter is repeated in a large session; expected.json says so instead. */
-const TIMES = 20_000
+const TIMES = 30_000
 const HEAD = 17
 const HEADER_FRAME = 512
 
@@ -174,6 +174,19 @@ async function fillGenerations({ store, set, destroy }) {
   await set('sid of any text: \u00e9, \u65e5\u672c, \u{1f381}', session('views-counter', 3))
 }
 
+/** Opaque and signed tokens of every length to a multiple of four, and what only looks like one. */
+function tokens(number) {
+  const hash = (text) => createHash('sha512').update(`${text} ${number}`).digest('base64url')
+  const part = (text, length) => (hash(text) + hash(`${text} more`)).slice(0, length)
+  return {
+    ...session('oidc-tokens', number),
+    opaque: [40, 41, 42, 43, 120].map((length) => part('opaque', length)),
+    signed: [part('header', 36), part('payload', 160), part('signature', 43)].join('.'),
+    plain: [part('short', 39), `${part('base64', 60)}+/==`, `${part('host', 50)}.example.com`],
+    name: 'Łukasz',
+  }
+}
+
 const SNAPSHOT = { durability: 'snapshot' }
 const EVERYSEC = { durability: 'everysec' }
 
@@ -187,6 +200,12 @@ await make('values', EVERYSEC, async ({ store }) => {
   await store.set('in the snapshot', values())
   await store.snapshot()
   await store.set('in the journal', values())
+})
+
+await make('tokens', EVERYSEC, async ({ store, set }) => {
+  await set('in the snapshot', tokens(1))
+  await store.snapshot()
+  await set('in the journal', tokens(2))
 })
 
 await make('torn-journal', EVERYSEC, fillGenerations, async (folder) => {
