@@ -10,8 +10,8 @@ import { LRUCache } from 'lru-cache'
 
 type Part = LRUCache<number, true>
 
-/** Slots in a row fall into different parts. */
-const PARTS = 256
+const PART_BITS = 8
+const PARTS = 1 << PART_BITS
 /** Room in a part that is new. */
 const FIRST_ROOM = 16
 const CHUNK_BITS = 13
@@ -31,8 +31,9 @@ export class LruIndex {
 
   /** @param expected entries, if it is known how many there will be; none is made room for before it comes */
   constructor(expected = 0) {
-    // One more comes before the oldest goes.
-    this.#share = Math.ceil((expected + 1) / PARTS)
+    const mean = expected / PARTS
+    // By chance one part gets more than another: in all but few, less than this.
+    this.#share = Math.ceil(mean + 4 * Math.sqrt(mean))
   }
 
   get size(): number {
@@ -41,7 +42,7 @@ export class LruIndex {
 
   /** Makes a slot the most recently used, whether it is here or not. */
   use(slot: number): void {
-    const at = slot % PARTS
+    const at = partOf(slot)
     const part = this.#roomy(at, slot)
     const before = part.size
     part.set(slot, true)
@@ -51,7 +52,7 @@ export class LruIndex {
   }
 
   delete(slot: number): void {
-    if (!this.#parts[slot % PARTS]?.delete(slot)) return
+    if (!this.#parts[partOf(slot)]?.delete(slot)) return
     this.#size--
     this.#mark(slot, 0)
   }
@@ -95,6 +96,16 @@ export class LruIndex {
     while (chunk >= this.#moments.length) this.#moments.push(new Float64Array(CHUNK))
     this.#moments[chunk]![slot & MASK] = moment
   }
+}
+
+/**
+ * The part of a slot, by MurmurHash3's finalizer. Dealt out in turn, slots would have all parts fill
+ * up, and their maps move their entries, at the same moment.
+ */
+function partOf(slot: number): number {
+  let mixed = Math.imul(slot ^ (slot >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> (32 - PART_BITS)
 }
 
 /**
