@@ -34,6 +34,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/waiters'],
       ['core/msgpack'],
       ['core/span'],
+      ['core/wide'],
     ],
   },
   {

@@ -11,11 +11,12 @@
 import { StoreError, withCode } from './errors.js'
 import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js'
 import { Inflater } from './inflate.js'
-import { Packing } from './packing.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
+import { Packing } from './packing.js'
 import { isLeftOut, isStructureList, Shapes } from './shapes.js'
-import { type Span, spanOf } from './span.js'
-import { DEEPEST, Mode, type Token, WIDE } from './tokens.js'
+import { lengthOf, type Span, spanOf } from './span.js'
+import { DEEPEST, Mode, type Token } from './tokens.js'
+import { WIDE } from './wide.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {
@@ -87,7 +88,7 @@ export class Codec implements SessionCodec {
     } finally {
       this.#packing = packing
     }
-    return this.#pack(flat.tokens, packing, flat.text)
+    return this.#pack(flat.tokens, packing.packed, flat.text)
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
@@ -116,26 +117,24 @@ export class Codec implements SessionCodec {
     return this.#shapes.adopt(structures)
   }
 
-  #pack(tokens: readonly Token[], packing: Packing, text: string): Span {
-    const packed = this.#packr.pack(tokens, PACK_MODE) as Buffer & { start: number; end: number }
-    const length = packed.end - packed.start
+  #pack(list: readonly Token[], packed: Span, text: string): Span {
+    const tokens = this.#packr.pack(list, PACK_MODE) as Buffer & { start: number; end: number }
+    const length = tokens.end - tokens.start
+    const packedLength = lengthOf(packed)
     const wide = WIDE.test(text)
-    const room = HEADER + length + packing.length + text.length * (wide ? 3 : 1)
+    const room = HEADER + length + packedLength + text.length * (wide ? 3 : 1)
     const target = room <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(room)
-    packed.copy(target, HEADER, packed.start, packed.end)
-    packing.bytes.copy(target, HEADER + length, 0, packing.length)
-    const at = HEADER + length + packing.length
+    tokens.copy(target, HEADER, tokens.start, tokens.end)
+    packed.bytes.copy(target, HEADER + length, packed.start, packed.end)
+    const at = HEADER + length + packedLength
     const mode = !wide ? Mode.latin1 : text.isWellFormed() ? Mode.utf8 : Mode.utf16
     const span = this.#packed
     span.bytes = target
-    span.start =
-      packing.length === 0
-        ? writeBefore(target, HEADER, length * 4 + mode)
-        : writeBefore(
-            target,
-            writeBefore(target, HEADER, packing.length * 4 + mode),
-            length * 4 + Mode.packed,
-          )
+    if (packedLength === 0) span.start = writeBefore(target, HEADER, length * 4 + mode)
+    else {
+      const second = writeBefore(target, HEADER, packedLength * 4 + mode)
+      span.start = writeBefore(target, second, length * 4 + Mode.packed)
+    }
     span.end = at + target.write(text, at, ENCODINGS[mode])
     return span
   }

@@ -105,7 +105,7 @@ export class Flattening {
   }
 
   #opaque(value: string): void {
-    const packed = value.length >= PACKED_LEAST ? this.#packing.add(value) : 0
+    const packed = this.#packing.add(value)
     if (packed > 0) {
       this.tokens.push(special(Special.packed), value.length)
       this.text += value.slice(packed)

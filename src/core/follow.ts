@@ -81,7 +81,7 @@ export class Follower {
 
   /** Whether the snapshot with this id is one that the owner wrote. */
   knows(id: Buffer | undefined): boolean {
-    return id ? this.#standing?.equals(id) === true : true
+    return id === undefined || this.#standing?.equals(id) === true
   }
 
   /** Applies what is new; a call during one waits for another, since it may have come too late. */

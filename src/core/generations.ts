@@ -231,8 +231,8 @@ export class Generations {
     this.#ids.push(encoder.header.id)
     files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), (glance) => {
       written = glance
-      const foreign = files.glanceSync(path) !== this.#glance
-      if (foreign) files.keepSync(path, corruptPath(path, this.#context.clock.now()))
+      if (this.disturbed.includes(path))
+        files.keepSync(path, corruptPath(path, this.#context.clock.now()))
       else if (!this.renew) {
         files.keepSync(path, previousPath(path))
         if (this.#glance !== '') this.#previousGlance = this.#glance

@@ -9,7 +9,8 @@ import { packedBytes } from './packing.js'
 import type { Shapes } from './shapes.js'
 import { type Span, spanOf } from './span.js'
 import { TokenReader } from './token-reader.js'
-import { DEEPEST, Kind, Special, VIEWS, WIDE } from './tokens.js'
+import { DEEPEST, Kind, Special, VIEWS } from './tokens.js'
+import { WIDE } from './wide.js'
 
 /** Stands for what is left out; never part of a session. */
 const ABSENT = Symbol('absent')

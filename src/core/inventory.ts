@@ -133,8 +133,9 @@ async function openOne(
   kind: OpenedFile['kind'],
   number: number,
 ): Promise<OpenedFile | undefined> {
+  let glance = ''
   try {
-    const glance = context.files.glanceSync(path)
+    glance = context.files.glanceSync(path)
     const file = await FramedFile.open(context.files, path, context.keys)
     if (file.header.encoding !== context.encoding) {
       await file.close()
@@ -155,7 +156,6 @@ async function openOne(
     // A journal may have been cut off while its header was written: it held nothing yet.
     const headless = kind === 'journal' && error.code === 'ERR_FORMAT_FOREIGN'
     if (!damaged && !headless && !previous) throw error
-    const glance = context.files.glanceSync(path)
     const file = await context.files.open(path)
     await file.close()
     return { path, kind, number, file: undefined, bytes: file.size, glance }

@@ -106,9 +106,7 @@ export class SidIndex {
   get(sid: string): number {
     if (sid !== this.#sid) {
       const hash = hashOf(sid)
-      this.#slot = this.#find(sid, hash)
-      this.#hash = hash
-      this.#sid = sid
+      this.#remember(sid, hash, this.#find(sid, hash))
     }
     return this.#slot
   }

@@ -5,9 +5,8 @@
  * and one with characters that need two. As text on the heap each would cost half as much again,
  * and be one more object for the garbage collector to visit. Pure.
  */
+import { WIDE } from './wide.js'
 
-/** Characters that take two bytes. */
-const WIDE = /[^\0-\xff]/
 /** The longest sid that one byte tells the length of. */
 const SHORT_MOST = 253
 const LONG = 254

@@ -56,10 +56,8 @@ export class TokenReader {
         return true
       case 0xcc:
         return bytes[this.#take(1)]!
-      case 0xcd: {
-        const at = this.#take(2)
-        return (bytes[at]! << 8) | bytes[at + 1]!
-      }
+      case 0xcd:
+        return bytes.readUInt16BE(this.#take(2))
       case 0xce:
         return bytes.readUInt32BE(this.#take(4))
       case 0xd0:

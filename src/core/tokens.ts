@@ -60,9 +60,6 @@ export const Mode = {
   packed: 3,
 } as const
 
-/** Text that takes more than a byte a character. V8 knows without looking where there can be none. */
-export const WIDE = /[^\0-\xff]/
-
 /** One element of a flattened session. */
 export type Token = number | boolean | null
 
