@@ -309,7 +309,7 @@ export class PersistentMemoryStore extends session.Store {
     }
     if (value instanceof Promise) return settle(value, callback)
     if (typeof callback !== 'function') return Promise.resolve(value)
-    process.nextTick(callback, null, value)
+    answerSoon(callback, value)
   }
 
   #flushAtExit(signal: string | null): void {
@@ -348,9 +348,22 @@ function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<T> | vo
   if (typeof callback !== 'function') return promise
   // Called from the loop, not from the promise: what it throws is its own affair.
   promise.then(
-    (value) => process.nextTick(callback, null, value),
+    (value) => answerSoon(callback, value),
     (error: unknown) => process.nextTick(callback, error),
   )
+}
+
+/**
+ * Answers from the event loop. Lets go of the value in doing so: Node's queue may hand out entries
+ * that V8 has made among the old, and what one of them still refers to when it is done would outlive
+ * every collection of the young (half the speed of `get`, in every second process).
+ */
+function answerSoon<T>(callback: Callback<T>, value: T | undefined): void {
+  process.nextTick(() => {
+    const answer = value
+    value = undefined
+    callback(null, answer)
+  })
 }
 
 function fail(error: unknown, callback?: Callback<never>): Promise<never> | void {
