@@ -13,7 +13,7 @@ import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js
 import { Inflater } from './inflate.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { Packing } from './packing.js'
-import { isLeftOut, isStructureList, Shapes } from './shapes.js'
+import { isLeftOut, isStructureList, LeftOut, Shapes } from './shapes.js'
 import { lengthOf, type Span, spanOf } from './span.js'
 import { DEEPEST, Mode, type Token } from './tokens.js'
 import { WIDE } from './wide.js'
@@ -42,6 +42,8 @@ const NUMBER = 5
 const HEADER = 2 * NUMBER
 /** By {@link Mode}. */
 const ENCODINGS = ['latin1', 'utf8', 'utf16le'] as const
+/** UTF-16 is read several times as quickly as UTF-8, which is worth this much more memory. */
+const UTF16_MOST = 1.25
 const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
 
 /** The built-in encoding. */
@@ -127,7 +129,7 @@ export class Codec implements SessionCodec {
     tokens.copy(target, HEADER, tokens.start, tokens.end)
     packed.bytes.copy(target, HEADER + length, packed.start, packed.end)
     const at = HEADER + length + packedLength
-    const mode = !wide ? Mode.latin1 : text.isWellFormed() ? Mode.utf8 : Mode.utf16
+    const mode = wide ? wideMode(text) : Mode.latin1
     const span = this.#packed
     span.bytes = target
     if (packedLength === 0) span.start = writeBefore(target, HEADER, length * 4 + mode)
@@ -153,14 +155,20 @@ export class Codec implements SessionCodec {
     const end = start + length
     const textAt = end + packed
     if (encoding === undefined || length === 0 || textAt > stop) return undefined
+    if (encoding === 'utf16le' && (stop - textAt) % 2 !== 0) return undefined
     const text = bytes.toString(encoding, textAt, stop)
     // What a decoder puts in the place of bytes that are no text may be in the text itself.
-    const doubtful = encoding === 'utf16le' || (encoding === 'utf8' && text.includes('\ufffd'))
-    if (doubtful && !Buffer.from(text, encoding).equals(bytes.subarray(textAt, stop))) {
-      return undefined
+    if (encoding === 'utf8' && text.includes('\ufffd')) {
+      if (!Buffer.from(text).equals(bytes.subarray(textAt, stop))) return undefined
     }
     return this.#inflater.session({ bytes, start, end }, text, { bytes, start: end, end: textAt })
   }
+}
+
+/** How text stands in a body that latin1 has not all the characters of. */
+function wideMode(text: string): number {
+  const worth = text.length * 2 <= Buffer.byteLength(text) * UTF16_MOST
+  return worth || !text.isWellFormed() ? Mode.utf16 : Mode.utf8
 }
 
 /** Writes a number so that it ends at `end`. @returns where it starts */
@@ -250,7 +258,7 @@ function sessionSeen(session: object): object {
 /** What of a session is kept, in an object of its own. */
 function dataOf(session: object): Record<string, unknown> {
   const seen = sessionSeen(session)
-  const kept = Object.entries(seen).filter(([key]) => !isLeftOut(seen, key, true))
+  const kept = Object.entries(seen).filter(([key]) => !isLeftOut(seen, key, LeftOut.ofSession))
   return Object.fromEntries(kept)
 }
 

@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util'
 import { PACKED_LEAST, type Packing } from './packing.js'
-import { isLeftOut, type Shapes } from './shapes.js'
+import { isLeftOut, LeftOut, leftOutOfPlain, type Shapes } from './shapes.js'
 import {
   DEEPEST,
   Kind,
@@ -35,6 +35,7 @@ export class Flattening {
   readonly #shapes: Shapes
   readonly #packing: Packing
   readonly #sid: string | undefined
+  readonly #leftOutOfPlain = leftOutOfPlain()
 
   /**
    * @param sid whose session it is: shapes are shared that several sessions have
@@ -52,7 +53,7 @@ export class Flattening {
    * @throws TooDeepError; what a getter or a `toJSON` throws
    */
   session(data: object): void {
-    this.#keyed(data, 0)
+    this.#keyed(data, LeftOut.ofSession, 0)
   }
 
   #value(value: unknown, key: string | number, depth: number): void {
@@ -126,7 +127,7 @@ export class Flattening {
     if (!plain || typeof (value as { toJSON?: unknown }).toJSON === 'function') {
       this.#other(value, key, depth)
     } else if (Array.isArray(value)) this.#array(value, depth)
-    else this.#keyed(value, depth)
+    else this.#keyed(value, this.#leftOutOfPlain, depth)
   }
 
   /** What may not be what JSON sees of it, or is of a class that JSON doesn't know. */
@@ -153,7 +154,7 @@ export class Flattening {
         value,
       )
     } else if (types.isArrayBuffer(value)) this.#bytes('ArrayBuffer', new Uint8Array(value))
-    else this.#keyed(value, depth)
+    else this.#keyed(value, LeftOut.inherited, depth)
   }
 
   #array(array: readonly unknown[], depth: number): void {
@@ -170,14 +171,14 @@ export class Flattening {
     }
   }
 
-  #keyed(value: object, depth: number): void {
-    const record = this.#shapes.recordOf(value, depth === 0, this.#sid)
-    if (record >= 0 && this.#record(value, record, depth)) return
+  #keyed(value: object, leftOut: LeftOut, depth: number): void {
+    const record = this.#shapes.recordOf(value, leftOut, this.#sid)
+    if (record >= 0 && this.#record(value, record, leftOut, depth)) return
     const { tokens } = this
     const at = tokens.push(special(Special.object), 0) - 1
     let count = 0
     for (const key in value) {
-      if (isLeftOut(value, key, depth === 0)) continue
+      if (isLeftOut(value, key, leftOut)) continue
       count++
       this.#characters(key)
       this.#value((value as Record<string, unknown>)[key], key, depth + 1)
@@ -186,7 +187,7 @@ export class Flattening {
   }
 
   /** @returns false, with nothing written, where a getter has changed the keys on the way */
-  #record(value: object, id: number, depth: number): boolean {
+  #record(value: object, id: number, leftOut: LeftOut, depth: number): boolean {
     const { tokens, text } = this
     const keys = this.#shapes.list[id]!
     const before = tokens.length
@@ -194,7 +195,7 @@ export class Flattening {
     let count = 0
     let steady = true
     for (const key in value) {
-      if (isLeftOut(value, key, depth === 0)) continue
+      if (isLeftOut(value, key, leftOut)) continue
       steady &&= key === keys[count++]
       this.#value((value as Record<string, unknown>)[key], key, depth + 1)
     }

@@ -82,13 +82,13 @@ export class Shapes {
   /**
    * The shared structure that fits an object; -1: none does, now at least.
    *
-   * @param isSession whether it is the session itself, some of whose keys are not stored
+   * @param leftOut which of its keys are not stored
    * @param sid whose session it is of
    */
-  recordOf(value: object, isSession: boolean, sid: string | undefined): number {
+  recordOf(value: object, leftOut: LeftOut, sid: string | undefined): number {
     let shape = this.#root
     for (const key in value) {
-      if (isLeftOut(value, key, isSession)) continue
+      if (isLeftOut(value, key, leftOut)) continue
       const next = shape.child(key)
       if (next === undefined) {
         if (!this.frozen) this.#try(shape, key)
@@ -100,7 +100,7 @@ export class Shapes {
     if (shape.id < 0 && shape.depth > 0 && !full && shape.meet(sid)) {
       shape.id = this.#list.length
       this.#list.push(
-        Object.freeze(Object.keys(value).filter((key) => !isLeftOut(value, key, isSession))),
+        Object.freeze(Object.keys(value).filter((key) => !isLeftOut(value, key, leftOut))),
       )
     }
     return shape.id
@@ -166,10 +166,26 @@ export function isStructureList(structures: unknown): structures is string[][] {
   )
 }
 
-/** Whether a key that an enumeration shows is not stored: inherited, or not data of the session. */
-export function isLeftOut(value: object, key: string, isSession: boolean): boolean {
+/** Which of the keys that an enumeration shows are not stored. */
+export const LeftOut = {
+  none: 0,
+  inherited: 1,
+  /** Those, and what is not data of the session. */
+  ofSession: 2,
+} as const
+export type LeftOut = (typeof LeftOut)[keyof typeof LeftOut]
+
+/** Whether a key that an enumeration shows is not stored. */
+export function isLeftOut(value: object, key: string, which: LeftOut): boolean {
+  if (which === LeftOut.none) return false
   if (!Object.hasOwn(value, key)) return true
-  return isSession && (key === 'cookie' || key === 'id' || key === 'req')
+  return which === LeftOut.ofSession && (key === 'cookie' || key === 'id' || key === 'req')
+}
+
+/** What is left out of an object whose prototype is Object.prototype: nothing, unless an app added to that. */
+export function leftOutOfPlain(): LeftOut {
+  for (const _ in {}) return LeftOut.inherited
+  return LeftOut.none
 }
 
 /** Whether a key can be part of a structure: of a plain object, and of text that files can carry. */

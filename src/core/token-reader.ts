@@ -8,6 +8,9 @@
 import type { Span } from './span.js'
 import type { Token } from './tokens.js'
 
+/** Buffer's own way of reading numbers of eight bytes takes several times as long. */
+const eight = new DataView(new ArrayBuffer(8))
+
 /** What is no array of tokens. */
 export class NoTokensError extends Error {}
 
@@ -69,7 +72,7 @@ export class TokenReader {
       case 0xca:
         return bytes.readFloatBE(this.#take(4))
       case 0xcb:
-        return bytes.readDoubleBE(this.#take(8))
+        return doubleAt(bytes, this.#take(8))
       default:
         throw new NoTokensError()
     }
@@ -82,4 +85,14 @@ export class TokenReader {
     this.#at = at + length
     return at
   }
+}
+
+function doubleAt(bytes: Buffer, at: number): number {
+  eight.setInt32(0, wordAt(bytes, at))
+  eight.setInt32(4, wordAt(bytes, at + 4))
+  return eight.getFloat64(0)
+}
+
+function wordAt(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
 }

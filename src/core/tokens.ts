@@ -54,7 +54,7 @@ export const Mode = {
   /** A byte for each character. */
   latin1: 0,
   utf8: 1,
-  /** Little-endian: where half of a surrogate pair stands alone. */
+  /** Little-endian: where half of a surrogate pair stands alone, or it takes little more than UTF-8. */
   utf16: 2,
   /** Another number follows: how many bytes are packed, and how the text stands. */
   packed: 3,

@@ -172,6 +172,20 @@ describe('Flattening', () => {
     assert.equal(Object.getPrototypeOf(back.proto), Object.prototype)
   })
 
+  it('leaves out what an app has added to the prototype of all objects', () => {
+    const shapes = new Shapes()
+    Object.assign(Object.prototype, { added: 1 })
+    try {
+      for (let time = 0; time < 20; time++) {
+        const back = JSON.stringify(through({ user: { name: 'Zoë' } }, shapes))
+        assert.equal(back, '{"user":{"name":"Zoë"}}')
+      }
+    } finally {
+      delete (Object.prototype as { added?: number }).added
+    }
+    assert.deepStrictEqual([...shapes.list].sort(), [['name'], ['user']])
+  })
+
   it('takes a reference twice for no cycle', () => {
     const shared = { a: [1] }
     assert.deepStrictEqual(through({ x: shared, y: new Map([[shared, shared]]) }), {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
-import { Shapes } from '../../src/core/shapes.js'
+import { LeftOut, Shapes } from '../../src/core/shapes.js'
 
 function objectOf(keys: readonly string[]): object {
   return Object.fromEntries(keys.map((key) => [key, 0]))
 }
 
 function meet(shapes: Shapes, keys: readonly string[], sid?: string): number {
-  return shapes.recordOf(objectOf(keys), false, sid)
+  return shapes.recordOf(objectOf(keys), LeftOut.none, sid)
 }
 
 /** How often an object must be met until its shape is shared. */
@@ -51,8 +51,8 @@ describe('Shapes', () => {
     const prototype = { inherited: 1 }
     for (let time = 0; time < 20; time++) {
       const object = Object.assign(Object.create(prototype) as object, { cookie: 1, a: 1, id: 1 })
-      shapes.recordOf(object, true, undefined)
-      shapes.recordOf(object, false, undefined)
+      shapes.recordOf(object, LeftOut.ofSession, undefined)
+      shapes.recordOf(object, LeftOut.inherited, undefined)
     }
     assert.deepStrictEqual([...shapes.list].sort(), [['a'], ['cookie', 'a', 'id']])
   })
