@@ -13,7 +13,7 @@ import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js
 import { Inflater } from './inflate.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { Packing } from './packing.js'
-import { isLeftOut, isStructureList, LeftOut, Shapes } from './shapes.js'
+import { dataKeys, isStructureList, Shapes } from './shapes.js'
 import { lengthOf, type Span, spanOf } from './span.js'
 import { DEEPEST, Mode, type Token } from './tokens.js'
 import { WIDE } from './wide.js'
@@ -258,8 +258,9 @@ function sessionSeen(session: object): object {
 /** What of a session is kept, in an object of its own. */
 function dataOf(session: object): Record<string, unknown> {
   const seen = sessionSeen(session)
-  const kept = Object.entries(seen).filter(([key]) => !isLeftOut(seen, key, LeftOut.ofSession))
-  return Object.fromEntries(kept)
+  return Object.fromEntries(
+    dataKeys(seen).map((key) => [key, (seen as Record<string, unknown>)[key]]),
+  )
 }
 
 function asSession(value: unknown): Record<string, unknown> {

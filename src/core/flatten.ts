@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util'
 import { PACKED_LEAST, type Packing } from './packing.js'
-import { isLeftOut, LeftOut, leftOutOfPlain, type Shapes } from './shapes.js'
+import { dataKeys, type Shapes } from './shapes.js'
 import {
   DEEPEST,
   Kind,
@@ -35,7 +35,6 @@ export class Flattening {
   readonly #shapes: Shapes
   readonly #packing: Packing
   readonly #sid: string | undefined
-  readonly #leftOutOfPlain = leftOutOfPlain()
 
   /**
    * @param sid whose session it is: shapes are shared that several sessions have
@@ -53,7 +52,7 @@ export class Flattening {
    * @throws TooDeepError; what a getter or a `toJSON` throws
    */
   session(data: object): void {
-    this.#keyed(data, LeftOut.ofSession, 0)
+    this.#keyed(data, 0)
   }
 
   #value(value: unknown, key: string | number, depth: number): void {
@@ -127,7 +126,7 @@ export class Flattening {
     if (!plain || typeof (value as { toJSON?: unknown }).toJSON === 'function') {
       this.#other(value, key, depth)
     } else if (Array.isArray(value)) this.#array(value, depth)
-    else this.#keyed(value, this.#leftOutOfPlain, depth)
+    else this.#keyed(value, depth)
   }
 
   /** What may not be what JSON sees of it, or is of a class that JSON doesn't know. */
@@ -154,7 +153,7 @@ export class Flattening {
         value,
       )
     } else if (types.isArrayBuffer(value)) this.#bytes('ArrayBuffer', new Uint8Array(value))
-    else this.#keyed(value, LeftOut.inherited, depth)
+    else this.#keyed(value, depth)
   }
 
   #array(array: readonly unknown[], depth: number): void {
@@ -171,38 +170,21 @@ export class Flattening {
     }
   }
 
-  #keyed(value: object, leftOut: LeftOut, depth: number): void {
-    const record = this.#shapes.recordOf(value, leftOut, this.#sid)
-    if (record >= 0 && this.#record(value, record, leftOut, depth)) return
+  #keyed(value: object, depth: number): void {
     const { tokens } = this
-    const at = tokens.push(special(Special.object), 0) - 1
-    let count = 0
-    for (const key in value) {
-      if (isLeftOut(value, key, leftOut)) continue
-      count++
-      this.#characters(key)
-      this.#value((value as Record<string, unknown>)[key], key, depth + 1)
+    const keys = depth === 0 ? dataKeys(value) : Object.keys(value)
+    const { length } = keys
+    const record = this.#shapes.recordOf(keys, this.#sid)
+    if (record >= 0) tokens.push(record * 4 + Kind.record)
+    else tokens.push(special(Special.object), length)
+    for (let i = 0; i < length; i++) {
+      const key = keys[i]!
+      const member = (value as Record<string, unknown>)[key]
+      if (record < 0) this.#characters(key)
+      // A getter of the same object may have deleted it.
+      if (member === undefined && !Object.hasOwn(value, key)) tokens.push(ABSENT)
+      else this.#value(member, key, depth + 1)
     }
-    tokens[at] = count
-  }
-
-  /** @returns false, with nothing written, where a getter has changed the keys on the way */
-  #record(value: object, id: number, leftOut: LeftOut, depth: number): boolean {
-    const { tokens, text } = this
-    const keys = this.#shapes.list[id]!
-    const before = tokens.length
-    tokens.push(id * 4 + Kind.record)
-    let count = 0
-    let steady = true
-    for (const key in value) {
-      if (isLeftOut(value, key, leftOut)) continue
-      steady &&= key === keys[count++]
-      this.#value((value as Record<string, unknown>)[key], key, depth + 1)
-    }
-    if (steady && count === keys.length) return true
-    tokens.length = before
-    this.text = text
-    return false
   }
 
   #map(map: ReadonlyMap<unknown, unknown>, depth: number): void {

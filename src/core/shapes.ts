@@ -80,15 +80,15 @@ export class Shapes {
   }
 
   /**
-   * The shared structure that fits an object; -1: none does, now at least.
+   * The shared structure of an object with these keys; -1: none has them, now at least.
    *
-   * @param leftOut which of its keys are not stored
    * @param sid whose session it is of
    */
-  recordOf(value: object, leftOut: LeftOut, sid: string | undefined): number {
+  recordOf(keys: readonly string[], sid: string | undefined): number {
     let shape = this.#root
-    for (const key in value) {
-      if (isLeftOut(value, key, leftOut)) continue
+    const { length } = keys
+    for (let i = 0; i < length; i++) {
+      const key = keys[i]!
       const next = shape.child(key)
       if (next === undefined) {
         if (!this.frozen) this.#try(shape, key)
@@ -99,9 +99,7 @@ export class Shapes {
     const full = this.frozen || this.#list.length >= MOST_STRUCTURES
     if (shape.id < 0 && shape.depth > 0 && !full && shape.meet(sid)) {
       shape.id = this.#list.length
-      this.#list.push(
-        Object.freeze(Object.keys(value).filter((key) => !isLeftOut(value, key, leftOut))),
-      )
+      this.#list.push(Object.freeze([...keys]))
     }
     return shape.id
   }
@@ -166,26 +164,9 @@ export function isStructureList(structures: unknown): structures is string[][] {
   )
 }
 
-/** Which of the keys that an enumeration shows are not stored. */
-export const LeftOut = {
-  none: 0,
-  inherited: 1,
-  /** Those, and what is not data of the session. */
-  ofSession: 2,
-} as const
-export type LeftOut = (typeof LeftOut)[keyof typeof LeftOut]
-
-/** Whether a key that an enumeration shows is not stored. */
-export function isLeftOut(value: object, key: string, which: LeftOut): boolean {
-  if (which === LeftOut.none) return false
-  if (!Object.hasOwn(value, key)) return true
-  return which === LeftOut.ofSession && (key === 'cookie' || key === 'id' || key === 'req')
-}
-
-/** What is left out of an object whose prototype is Object.prototype: nothing, unless an app added to that. */
-export function leftOutOfPlain(): LeftOut {
-  for (const _ in {}) return LeftOut.inherited
-  return LeftOut.none
+/** The keys of a session that are stored. */
+export function dataKeys(session: object): string[] {
+  return Object.keys(session).filter((key) => key !== 'cookie' && key !== 'id' && key !== 'req')
 }
 
 /** Whether a key can be part of a structure: of a plain object, and of text that files can carry. */

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
-import { LeftOut, Shapes } from '../../src/core/shapes.js'
-
-function objectOf(keys: readonly string[]): object {
-  return Object.fromEntries(keys.map((key) => [key, 0]))
-}
+import { Shapes } from '../../src/core/shapes.js'
 
 function meet(shapes: Shapes, keys: readonly string[], sid?: string): number {
-  return shapes.recordOf(objectOf(keys), LeftOut.none, sid)
+  return shapes.recordOf(keys, sid)
 }
 
 /** How often an object must be met until its shape is shared. */
@@ -44,17 +40,6 @@ describe('Shapes', () => {
     for (let time = 0; time < 100; time++) assert.equal(meet(shapes, ['a', 'b'], 'one'), -1)
     for (let time = 0; time < 20; time++) meet(shapes, ['a', 'b'], `session ${time}`)
     assert.equal(meet(shapes, ['a', 'b'], 'one'), 0)
-  })
-
-  it('leaves out what a session does not store, and what is inherited', () => {
-    const shapes = new Shapes()
-    const prototype = { inherited: 1 }
-    for (let time = 0; time < 20; time++) {
-      const object = Object.assign(Object.create(prototype) as object, { cookie: 1, a: 1, id: 1 })
-      shapes.recordOf(object, LeftOut.ofSession, undefined)
-      shapes.recordOf(object, LeftOut.inherited, undefined)
-    }
-    assert.deepStrictEqual([...shapes.list].sort(), [['a'], ['cookie', 'a', 'id']])
   })
 
   it('knows those that were adopted from the start, however long', () => {
