@@ -2,9 +2,9 @@
  * A session as the user left it → tokens and text, in one walk.
  *
  * Sees values as JSON sees them, `toJSON` called and functions left out, but carries what JSON
- * can't: Date, Map, Set, RegExp, BigInt, bytes, `undefined`, NaN, −0. Each getter is asked once,
- * unless it changes the object it belongs to. Changes nothing of what it is given; the session's
- * own code may run, and may come back here for another session.
+ * can't: Date, Map, Set, RegExp, BigInt, bytes, `undefined`, NaN, −0. Each getter is asked once.
+ * Changes nothing of what it is given; the session's own code may run, and may come back here for
+ * another session.
  */
 import { types } from 'node:util'
 import { PACKED_LEAST, type Packing } from './packing.js'
