@@ -274,6 +274,37 @@ describe('a backup', () => {
     expect(running.errors).toEqual([])
   })
 
+  test.each(['everysec', 'snapshot'] as const)(
+    'half copied over the snapshot when another is to take its place is merged, %s',
+    async (durability) => {
+      let late = false
+      const replace: typeof nodeFiles.replace = (path, chunks, beforeRename) =>
+        nodeFiles.replace(path, chunks, async (glance) => {
+          if (late) void putSlowly()
+          late = false
+          // By then the first half is there.
+          await wait(50)
+          await beforeRename(glance)
+        })
+      async function putSlowly(): Promise<void> {
+        const bytes = await readFile(backup)
+        const slow = await open(path, 'r+')
+        await slow.truncate()
+        await slow.write(bytes.subarray(0, bytes.length / 2))
+        await wait(150)
+        await slow.write(bytes.subarray(bytes.length / 2))
+        await slow.close()
+      }
+      await withBackup({ durability, watch: false }, { files: { ...nodeFiles, replace } })
+      late = true
+      await running.store.set('more', session())
+      await running.store.snapshot()
+      expect(running.errors).toEqual([])
+      expect(running.merges).toHaveLength(1)
+      expect(await sidsOf(running)).toEqual([...expected, 'more'].sort())
+    },
+  )
+
   test('put there while the store restores is merged', async () => {
     let late = false
     const opened: typeof nodeFiles.open = async (file) => {

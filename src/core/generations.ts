@@ -205,9 +205,9 @@ export class Generations {
     const previous = previousPath(path)
     let written!: string
     const bytes = await files.replace(path, chunks, async (glance) => {
-      await lease.check()
-      const standing = files.glanceSync(path)
       for (const at of this.disturbed) await this.#context.onForeign(at)
+      await lease.check()
+      const standing = this.#glance
       written = glance
       // What must not stay readable is not kept as the generation before, nor what is damaged.
       if (this.renew) return

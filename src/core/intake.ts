@@ -17,6 +17,7 @@ import { FramedFile } from './frames.js'
 import type { FileHeader } from './header.js'
 import { corruptPath, previousPath } from './inventory.js'
 import { Merge, type MergeTarget } from './merge.js'
+import { unchanged } from './pace.js'
 import type { Persistence } from './persistence.js'
 import { readRecords } from './recover.js'
 
@@ -35,6 +36,8 @@ export interface IntakeContext {
 
 /** A file counts as complete when it has not changed for this long, in ms. */
 const SETTLED = 250
+/** A snapshot waits this often for that: ten seconds. */
+const SETTLED_WAITS = 40
 
 export class Intake {
   readonly #context: IntakeContext
@@ -65,8 +68,12 @@ export class Intake {
     await this.#looking
   }
 
-  /** Merges what is there now, at the path or by the name it was given since, where it is not ours. */
+  /**
+   * Merges what is there, at the path or by the name it was given since, where it is not ours and
+   * another file is to take its place. Whoever is still writing it is waited for, within reason.
+   */
   async take(at: string): Promise<void> {
+    await unchanged(() => this.#context.files.glanceSync(at), SETTLED, SETTLED_WAITS)
     await this.#take(at)
   }
 
