@@ -305,6 +305,14 @@ describe('a backup', () => {
     },
   )
 
+  test('is none where the snapshot was removed: the next one takes its place', async () => {
+    await withBackup({ watch: false })
+    await rm(path)
+    await running.store.snapshot()
+    expect(running.merges).toEqual([])
+    expect(running.errors).toEqual([])
+  })
+
   test('put there while the store restores is merged', async () => {
     let late = false
     const opened: typeof nodeFiles.open = async (file) => {

@@ -207,7 +207,8 @@ export class Generations {
     const bytes = await files.replace(path, chunks, async (glance) => {
       for (const at of this.disturbed) await this.#context.onForeign(at)
       await lease.check()
-      const standing = this.#glance
+      // Where it was removed, there is nothing to become the generation before.
+      const standing = files.glanceSync(path) === '' ? '' : this.#glance
       written = glance
       // What must not stay readable is not kept as the generation before, nor what is damaged.
       if (this.renew) return
