@@ -130,11 +130,9 @@ export class PersistentMemoryStore extends session.Store {
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData): Promise<void>
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return this.#change(
-      () => this.#engine.sessions.prepareTouch(text(sid), session),
-      callback,
-      false,
-    )
+    const prepare = () =>
+      this.#engine.sessions.prepareTouch(text(sid), session, !this.#engine.isReady)
+    return this.#change(prepare, callback, false)
   }
 
   /** Destroys one session or several. None there is no error. */

@@ -26,6 +26,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/ownership'],
       ['core/clock'],
       ['core/option-values', 'core/options'],
+      ['core/object-maker'],
       ['core/cookie'],
       ['core/sid-map', 'core/tombstones', 'core/changes', 'core/pending'],
       ['core/sid-index'],

@@ -1,7 +1,10 @@
 /**
  * Sessions made beforehand, so that making them isn't measured. A session that is set again keeps its
  * kind and gets other values; the cookie of a request keeps its attributes and lasts anew.
+ * All of the pool expire at one moment: a request doesn't bring the end of a session forward.
  */
+
+const day = 24 * 3600 * 1000
 
 export class Pool {
   #sessions
@@ -16,6 +19,8 @@ export class Pool {
     this.#kinds = source.shapes.length
     const length = Math.ceil(size / this.#kinds) * this.#kinds
     this.#sessions = Array.from({ length }, (_, n) => source.session(n, 1))
+    const expires = new Date(Date.now() + day)
+    for (const { cookie } of this.#sessions) if (cookie.expires) cookie.expires = expires
   }
 
   /**

@@ -7,6 +7,7 @@
  * `toJSON` says, as JSON would carry it.
  */
 import { LATEST_DATE } from './clock.js'
+import { ObjectMaker } from './object-maker.js'
 
 /** How `expires` was written, so that it comes back in the same form. */
 type ExpiresForm = 'absent' | 'null' | 'false' | 'date' | 'other'
@@ -16,10 +17,11 @@ export interface CookieShape {
   /** Every field but `expires`; with form `'other'` that one too, as it was. */
   readonly fields: Readonly<Record<string, unknown>>
   readonly form: ExpiresForm
-  /** The number of fields. */
-  readonly count: number
-  /** Whether a field holds an object, which each reader must get a copy of. */
-  readonly deep: boolean
+  /** The fields once more, one after the other, to compare others with. */
+  readonly keys: readonly string[]
+  readonly values: readonly unknown[]
+  /** Makes a cookie of them, with room for `expires`; not there where a field holds an object. */
+  readonly maker: ObjectMaker | undefined
   /** The shape as JSON text: its identity, and what files carry. */
   readonly text: string
 }
@@ -98,14 +100,12 @@ export class CookieShapes {
   }
 
   #keep(text: string, form: ExpiresForm, fields: Fields): CookieShape {
+    const keys = Object.keys(fields)
     const values = Object.values(fields)
-    const shape: CookieShape = {
-      fields: Object.freeze(fields),
-      form,
-      count: values.length,
-      deep: values.some((value) => typeof value === 'object' && value !== null),
-      text,
-    }
+    const simple = !keys.includes('__proto__') && !values.some(isObject)
+    const made = form === 'absent' || form === 'other' ? keys : [...keys, 'expires']
+    const maker = simple ? new ObjectMaker(made) : undefined
+    const shape: CookieShape = { fields: Object.freeze(fields), form, keys, values, maker, text }
     // Apps that compute maxAge afresh make shapes without end; those in use stay alive without us.
     if (this.#interned.size >= INTERNED_MOST) this.#interned.clear()
     this.#interned.set(text, shape)
@@ -115,13 +115,14 @@ export class CookieShapes {
 
 /** A fresh cookie object as JSON would have brought it back. */
 export function restoreCookie(shape: CookieShape, expires: number): Record<string, unknown> {
-  const cookie: Record<string, unknown> = shape.deep
-    ? (JSON.parse(JSON.stringify(shape.fields)) as Fields)
-    : { ...shape.fields }
-  if (shape.form === 'date' && !Number.isNaN(expires)) {
-    cookie['expires'] = isoText(expires)
-  } else if (shape.form === 'null' || shape.form === 'date') cookie['expires'] = null
-  else if (shape.form === 'false') cookie['expires'] = false
+  const { form, values } = shape
+  let next = 0
+  const cookie =
+    shape.maker?.make(() => values[next++], 0) ??
+    (JSON.parse(JSON.stringify(shape.fields)) as Fields)
+  if (form === 'date' && !Number.isNaN(expires)) cookie['expires'] = isoText(expires)
+  else if (form === 'null' || form === 'date') cookie['expires'] = null
+  else if (form === 'false') cookie['expires'] = false
   return cookie
 }
 
@@ -152,6 +153,10 @@ export function isoText(moment: number): string {
 
 type Fields = Record<string, unknown>
 
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
 function isForm(form: unknown): form is ExpiresForm {
   return (
     form === 'absent' || form === 'null' || form === 'false' || form === 'date' || form === 'other'
@@ -163,13 +168,14 @@ function isCanonical(text: string, moment: number): boolean {
   return !Number.isNaN(moment) && new Date(moment).toISOString() === text
 }
 
-function sameFields(shape: CookieShape, fields: Fields): boolean {
+/** Whether a cookie has the fields of a shape, in their order. */
+function sameFields({ keys, values }: CookieShape, fields: Fields): boolean {
   let count = 0
   for (const key in fields) {
     const value = fields[key]
     if (value === undefined || key === 'expires') continue
-    if (shape.fields[key] !== value) return false
+    if (keys[count] !== key || values[count] !== value) return false
     count++
   }
-  return count === shape.count
+  return count === keys.length
 }

@@ -5,6 +5,7 @@
  * lengths, and what is left over or missing is an error like any other. Makes no more than the
  * tokens and the text are worth.
  */
+import { ObjectMaker } from './object-maker.js'
 import { packedBytes } from './packing.js'
 import type { Shapes } from './shapes.js'
 import { type Span, spanOf } from './span.js'
@@ -19,50 +20,11 @@ const ABSENT = Symbol('absent')
 class NoSessionError extends Error {}
 
 const NOTHING = spanOf(Buffer.alloc(0))
-/** How often a record is read key by key before a function is made for it. */
-const READS_BEFORE = 4
-/** Functions for larger records are not made. */
-const MOST_KEYS = 64
-
-type ReadRecord = (next: (depth: number) => unknown, depth: number) => Record<string, unknown>
-
-/**
- * Makes the objects of one shared structure. An object literal with all its keys in place is several
- * times as quick as adding them one by one; where the process forbids code from text, that is done.
- */
-class RecordReader {
-  readonly #keys: readonly string[]
-  #reads = 0
-  #literal: ReadRecord | undefined
-
-  /** @param keys checked when they were adopted: any text but `__proto__` */
-  constructor(keys: readonly string[]) {
-    this.#keys = keys
-  }
-
-  read(next: (depth: number) => unknown, depth: number): Record<string, unknown> {
-    if (this.#literal) return this.#literal(next, depth)
-    if (++this.#reads === READS_BEFORE && this.#keys.length <= MOST_KEYS) this.#compile()
-    const record: Record<string, unknown> = {}
-    for (const key of this.#keys) record[key] = next(depth)
-    return record
-  }
-
-  #compile(): void {
-    const fields = this.#keys.map((key) => `${JSON.stringify(key)}: next(depth)`)
-    try {
-      // eslint-disable-next-line @typescript-eslint/no-implied-eval -- keys are quoted
-      this.#literal = new Function('next', 'depth', `return { ${fields.join()} }`) as ReadRecord
-    } catch {
-      // Forbidden, as by --disallow-code-generation-from-strings.
-    }
-  }
-}
-
 /** Makes sessions anew, one after the other. */
 export class Inflater {
   readonly #shapes: Shapes
-  readonly #readers: RecordReader[] = []
+  /** Of records, by the id of their structure, whose keys were checked when it was adopted. */
+  readonly #makers: ObjectMaker[] = []
   readonly #next = (depth: number): unknown => this.#value(depth)
   /** Whether a key of a record may have been left out. */
   #lacking = false
@@ -117,8 +79,8 @@ export class Inflater {
   #record(id: number, depth: number): unknown {
     const keys = this.#shapes.list[id]
     if (!keys) throw new NoSessionError()
-    const reader = (this.#readers[id] ??= new RecordReader(keys))
-    const record = reader.read(this.#next, depth)
+    const maker = (this.#makers[id] ??= new ObjectMaker(keys))
+    const record = maker.make(this.#next, depth)
     if (!this.#lacking) return record
     return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== ABSENT))
   }
@@ -275,10 +237,14 @@ export class Inflater {
 
 /**
  * A plain object that V8 keeps as a hash table from the start. Keys that are data would otherwise
- * make it a hidden class each, which takes six times as long as reading them (Node 20 to 24).
+ * make it a hidden class each, which takes six times as long as reading them (Node 20 to 24). All of
+ * these share one, which changing the prototype of an object without one would not let them.
  */
 function dictionary(): Record<string, unknown> {
-  return Object.setPrototypeOf({ __proto__: null }, Object.prototype) as Record<string, unknown>
+  const object: { first?: number; second?: number } = { first: 0, second: 0 }
+  delete object.first
+  delete object.second
+  return object
 }
 
 const OWN = { enumerable: true, configurable: true, writable: true }

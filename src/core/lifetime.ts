@@ -15,6 +15,8 @@ export interface Lifetime {
   cookieExpires: number
   /** Epoch ms. */
   expires: number
+  /** When this was found, epoch ms. */
+  now: number
 }
 
 export class Lifetimes {
@@ -47,6 +49,6 @@ export class Lifetimes {
     let expires = Number.isNaN(cookieExpires) ? now + maxAge : cookieExpires
     if (life !== null) expires = Number.isNaN(expires) ? now + life : Math.min(expires, now + life)
     if (Number.isNaN(expires)) expires = now + ONE_DAY
-    return { cookie, cookieExpires, expires: Math.min(expires, LATEST_DATE) }
+    return { cookie, cookieExpires, expires: Math.min(expires, LATEST_DATE), now }
   }
 }

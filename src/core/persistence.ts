@@ -104,9 +104,8 @@ export class Persistence {
   }
 
   /** Notes a touch; a small one waits until there is more to write. */
-  touch(slot: number, small: boolean): void {
-    const { journaling, clock } = this.#context
-    if (small && journaling) this.#pending.touchSlightly(slot, clock.now())
+  touch(slot: number, small: boolean, now: number): void {
+    if (small && this.#context.journaling) this.#pending.touchSlightly(slot, now)
     else if (this.#tracking) this.#pending.touch(slot)
     this.#noted()
   }

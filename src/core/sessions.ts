@@ -129,7 +129,7 @@ export class Sessions {
   /**
    * Encodes a session; the result puts it in place.
    *
-   * @param later whether anything else may be encoded before the result is called
+   * @param later whether anything else may be encoded, or time pass, before the result is called
    * @throws TypeError `ERR_SESSION_ENCODE`, or RangeError where it is larger than `maxBytes`
    */
   prepareSet(sid: string, session: object, later: boolean): () => void {
@@ -148,16 +148,20 @@ export class Sessions {
     }
     const body = later ? copyOf(encoded) : encoded
     return () => {
-      this.#put(sid, body, life)
+      this.#put(sid, body, life, later ? this.#clock.now() : life.now)
       this.#disposals.tell()
     }
   }
 
-  /** Reads what a touch would write; the result writes it. */
-  prepareTouch(sid: string, session: object): () => void {
+  /**
+   * Reads what a touch would write; the result writes it.
+   *
+   * @param later whether time may pass before the result is called
+   */
+  prepareTouch(sid: string, session: object, later: boolean): () => void {
     const life = this.#lifetimes.of(session, sid, this.#near(sid))
     return () => {
-      this.#touch(sid, life)
+      this.#touch(sid, life, later ? this.#clock.now() : life.now)
       this.#disposals.tell()
     }
   }
@@ -239,9 +243,8 @@ export class Sessions {
     return slot < 0 ? undefined : this.#table.cookie(slot)
   }
 
-  #put(sid: string, body: Span, life: Lifetime): void {
+  #put(sid: string, body: Span, life: Lifetime, now: number): void {
     const table = this.#table
-    const now = this.#clock.now()
     const slot = table.find(sid)
     this.counters.sets++
     if (life.expires <= now) {
@@ -257,11 +260,10 @@ export class Sessions {
     this.tenure?.persistence?.set(put)
   }
 
-  #touch(sid: string, life: Lifetime): void {
+  #touch(sid: string, life: Lifetime, now: number): void {
     const table = this.#table
     const slot = table.find(sid)
     if (slot < 0) return
-    const now = this.#clock.now()
     this.counters.touches++
     // What has expired does not come back by a touch, and a touch may end a life.
     if (table.expires(slot) <= now || life.expires <= now) {
@@ -278,7 +280,7 @@ export class Sessions {
     table.use(sid, record.used)
     table.touch(slot, record)
     this.tenure?.own?.sets.add(sid)
-    this.tenure?.persistence?.touch(slot, small)
+    this.tenure?.persistence?.touch(slot, small, now)
   }
 
   #fill(sid: string, life: Lifetime, now: number): EntryRecord {

@@ -257,6 +257,26 @@ describe('explainDepth', () => {
   })
 })
 
+describe('a toJSON that was given to all', () => {
+  const seenWith = (prototype: object, session: object): unknown => {
+    Object.defineProperty(prototype, 'toJSON', { value: () => 'seen', configurable: true })
+    try {
+      return through(session)
+    } finally {
+      Reflect.deleteProperty(prototype, 'toJSON')
+    }
+  }
+
+  it.each([
+    ['arrays', Array.prototype, { a: 'seen', b: { c: 1 } }],
+    ['objects', Object.prototype, { a: 'seen', b: 'seen' }],
+  ])('is asked: %s', (_, prototype, seen) => {
+    const session = { a: [1], b: { c: 1 } }
+    assert.deepStrictEqual(seenWith(prototype, session), seen)
+    assert.deepStrictEqual(through(session), session)
+  })
+})
+
 describe('asJsonSees', () => {
   it('hands toJSON its key and unpacks boxes', () => {
     const object = { a: 1 }
