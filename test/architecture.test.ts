@@ -61,7 +61,16 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/watch'],
     ],
   },
-  { name: 'files', aside: true, families: [['core/frames'], ['core/merge'], ['core/inventory']] },
+  {
+    name: 'files',
+    aside: true,
+    families: [
+      ['core/frames'],
+      ['core/window', 'core/framed-file'],
+      ['core/merge'],
+      ['core/inventory'],
+    ],
+  },
   { name: 'writers', aside: true, families: [['core/snapshot'], ['core/journal'], ['core/lease']] },
   {
     name: 'readers',

@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import type { KeyRing } from './cipher.js'
 import { StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
-import { FramedFile } from './frames.js'
+import { FramedFile } from './framed-file.js'
 import type { FileHeader } from './header.js'
 
 /** What finding files needs. */

@@ -7,7 +7,8 @@
  */
 import type { CookieShapes } from './cookie.js'
 import { FrameKind, type RecordSink } from './format.js'
-import { type Damage, type FramedFile, type FrameScan, HEAD_LENGTH } from './frames.js'
+import type { Damage, FramedFile, FrameScan } from './framed-file.js'
+import { HEAD_LENGTH } from './frames.js'
 import type { Inventory, OpenedFile } from './inventory.js'
 import { Merge, type MergeTarget } from './merge.js'
 import { RecordReader } from './records.js'

@@ -13,7 +13,7 @@ import { KeyRing } from '../../../dist/core/cipher.js'
 import { CookieShapes } from '../../../dist/core/cookie.js'
 import { nodeFiles } from '../../../dist/core/file.js'
 import { FrameKind } from '../../../dist/core/format.js'
-import { FramedFile } from '../../../dist/core/frames.js'
+import { FramedFile } from '../../../dist/core/framed-file.js'
 import { RecordReader } from '../../../dist/core/records.js'
 
 const SWEEP = 10
