@@ -177,6 +177,11 @@ function writeBefore(target: Buffer, end: number, number: number): number {
     target[end - 1] = number
     return end - 1
   }
+  if (number <= 0xff) {
+    target[end - 2] = 0xcc
+    target[end - 1] = number
+    return end - 2
+  }
   if (number <= 0xffff) {
     target[end - 3] = 0xcd
     target.writeUInt16BE(number, end - 2)
@@ -191,13 +196,14 @@ function writeBefore(target: Buffer, end: number, number: number): number {
 function numberAt(bytes: Buffer, at: number): number {
   const first = bytes[at]!
   if (first <= 0x7f) return first
+  if (first === 0xcc) return bytes[at + 1]!
   if (first === 0xcd) return bytes.readUInt16BE(at + 1)
   return first === 0xce ? bytes.readUInt32BE(at + 1) : 0
 }
 
 function numberSize(bytes: Buffer, at: number): number {
   const first = bytes[at]!
-  return first === 0xcd ? 3 : first === 0xce ? NUMBER : 1
+  return first === 0xcd ? 3 : first === 0xcc ? 2 : first === 0xce ? NUMBER : 1
 }
 
 /** The user's own functions, in place of the built-in encoding. */

@@ -5,7 +5,7 @@
  * garbage collector has nothing to visit. Where the sid and the body lie is a column too; what is
  * there is table.ts's to say.
  */
-import type { CookieShape } from './cookie.js'
+import { type CookieShape, impliedExpiry } from './cookie.js'
 import type { EntryRecord } from './format.js'
 import { lengthAt, PLACE } from './slab.js'
 
@@ -35,11 +35,6 @@ class Chunk {
   readonly saved = new Uint32Array(CHUNK)
   /** What changes.ts notes of the slot: of the slot, so it outlives the session. */
   readonly flags = new Uint8Array(CHUNK)
-}
-
-/** When a cookie expires that says when, unless something else ends the session before it. */
-function impliedExpiry(cookie: CookieShape | undefined, expires: number): number {
-  return cookie?.form === 'date' ? expires : NaN
 }
 
 /** Where in its chunk's places a slot's begins. */

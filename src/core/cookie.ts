@@ -113,6 +113,11 @@ export class CookieShapes {
   }
 }
 
+/** When a cookie expires that says when, unless something else ends the session before it. */
+export function impliedExpiry(cookie: CookieShape | undefined, expires: number): number {
+  return cookie?.form === 'date' ? expires : NaN
+}
+
 /** A fresh cookie object as JSON would have brought it back. */
 export function restoreCookie(shape: CookieShape, expires: number): Record<string, unknown> {
   const { form, values } = shape

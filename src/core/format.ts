@@ -15,13 +15,16 @@
  *     [1, id, [key, …]]                                          a structure that bodies refer to
  *     [2, id, text]                                              a cookie shape, valid in this frame
  *     [3, sid, expires, stamp, used, cookie, cookieExpires, body]  an entry
+ *     [3, sid, expires, stamp, cookie, body]                       the same, with nothing more to tell
  *     [4, sid, expires, stamp, used, cookie, cookieExpires]        a touch: all but the body
+ *     [4, sid, expires, stamp, cookie]                             the same, with nothing more to tell
  *     [5, sid, stamp, until]                                     a removal
  *     [6, stamp]                                                 a clear: all up to that stamp
  *     [7, count]                                                 bodies of this frame refer to no
  *                                                                structure from this id on
  *
- * Times are epoch milliseconds. A stamp orders changes and is not a time. `used` is how far the
+ * Times are epoch milliseconds; expires and stamp are told by how far they are past those before
+ * them. A stamp orders changes and is not a time. `used` is how far the
  * last use is past the stamp. cookie is the id of a cookie shape or nil. Of two records of one
  * session the one with the higher stamp holds, wherever they stand.
  */
@@ -138,175 +141,5 @@ export function parseFrameHeader(
     sequence: source.readUInt32BE(at + 3),
     checksum: source.readUInt32BE(at + 8),
     length: source.readUInt32BE(at + 13),
-  }
-}
-
-/** Gathers records into the payload of a frame. The buffer is used again after {@link reset}. */
-export class RecordWriter {
-  #buffer: Buffer = Buffer.allocUnsafeSlow(FRAME_TARGET * 2)
-  #length = 0
-  #records = 0
-  #cookies = new Map<CookieShape, number>()
-
-  /** Bytes so far. */
-  get length(): number {
-    return this.#length
-  }
-
-  /** Entries, touches, removals and clears so far. */
-  get records(): number {
-    return this.#records
-  }
-
-  /** Forgets what was gathered; the next records make a new frame. */
-  reset(): void {
-    this.#length = 0
-    this.#records = 0
-    if (this.#cookies.size > 0) this.#cookies.clear()
-    // One huge session must not pin its buffer for good.
-    if (this.#buffer.length > FRAME_TARGET * 16) {
-      this.#buffer = Buffer.allocUnsafeSlow(FRAME_TARGET * 2)
-    }
-  }
-
-  /** The payload: a view that holds until the next call. */
-  payload(): Buffer {
-    return this.#buffer.subarray(0, this.#length)
-  }
-
-  structure(id: number, keys: readonly string[]): void {
-    this.#head(3, RecordKind.structure, 0)
-    this.#number(id)
-    this.#room(5)
-    this.#buffer[this.#length++] = 0xdc
-    this.#length = this.#buffer.writeUInt16BE(keys.length, this.#length)
-    for (const key of keys) this.#text(key)
-  }
-
-  needs(count: number): void {
-    this.#head(2, RecordKind.needs, 0)
-    this.#number(count)
-  }
-
-  entry(record: EntryRecord, body: Span): void {
-    const cookie = this.#cookie(record.cookie)
-    this.#head(8, RecordKind.entry, record.sid.length * 3 + body.end - body.start)
-    this.#fields(record, cookie)
-    this.#body(body)
-    this.#records++
-  }
-
-  touch(record: EntryRecord): void {
-    const cookie = this.#cookie(record.cookie)
-    this.#head(7, RecordKind.touch, record.sid.length * 3)
-    this.#fields(record, cookie)
-    this.#records++
-  }
-
-  removal(sid: string, stamp: number, until: number): void {
-    this.#head(4, RecordKind.removal, sid.length * 3)
-    this.#text(sid)
-    this.#number(stamp)
-    this.#number(until)
-    this.#records++
-  }
-
-  clear(stamp: number): void {
-    this.#head(2, RecordKind.clear, 0)
-    this.#number(stamp)
-    this.#records++
-  }
-
-  #cookie(shape: CookieShape | undefined): number {
-    if (shape === undefined) return -1
-    let id = this.#cookies.get(shape)
-    if (id === undefined) {
-      id = this.#cookies.size
-      this.#cookies.set(shape, id)
-      this.#head(3, RecordKind.cookie, 0)
-      this.#number(id)
-      this.#text(shape.text)
-    }
-    return id
-  }
-
-  #fields(record: EntryRecord, cookie: number): void {
-    this.#text(record.sid)
-    this.#number(record.expires)
-    this.#number(record.stamp)
-    this.#number(record.used > record.stamp ? record.used - record.stamp : 0)
-    if (cookie < 0) this.#buffer[this.#length++] = 0xc0
-    else this.#number(cookie)
-    if (Number.isNaN(record.cookieExpires)) this.#buffer[this.#length++] = 0xc0
-    else this.#number(record.cookieExpires)
-  }
-
-  #head(fields: number, kind: number, variable: number): void {
-    this.#room(variable + 64)
-    this.#buffer[this.#length++] = 0x90 | fields
-    this.#buffer[this.#length++] = kind
-  }
-
-  #number(value: number): void {
-    const buffer = this.#buffer
-    const at = this.#length
-    if (value >= 0 && value <= 0x7f && Number.isInteger(value) && !Object.is(value, -0)) {
-      buffer[at] = value
-      this.#length = at + 1
-    } else if (value >= 0 && value <= Number.MAX_SAFE_INTEGER && Number.isInteger(value)) {
-      if (value <= 0xffffffff) {
-        buffer[at] = 0xce
-        buffer.writeUInt32BE(value, at + 1)
-        this.#length = at + 5
-      } else {
-        buffer[at] = 0xcf
-        buffer.writeUInt32BE(Math.floor(value / 0x100000000), at + 1)
-        buffer.writeUInt32BE(value >>> 0, at + 5)
-        this.#length = at + 9
-      }
-    } else {
-      buffer[at] = 0xcb
-      buffer.writeDoubleBE(value, at + 1)
-      this.#length = at + 9
-    }
-  }
-
-  #text(text: string): void {
-    this.#room(text.length * 3 + 5)
-    const at = this.#length
-    const header = text.length * 3 < 0x100 ? 2 : text.length * 3 < 0x10000 ? 3 : 5
-    const length = this.#buffer.write(text, at + header, 'utf8')
-    if (header === 2) {
-      this.#buffer[at] = 0xd9
-      this.#buffer[at + 1] = length
-    } else if (header === 3) {
-      this.#buffer[at] = 0xda
-      this.#buffer.writeUInt16BE(length, at + 1)
-    } else {
-      this.#buffer[at] = 0xdb
-      this.#buffer.writeUInt32BE(length, at + 1)
-    }
-    this.#length = at + header + length
-  }
-
-  #body({ bytes, start, end }: Span): void {
-    const buffer = this.#buffer
-    let at = this.#length
-    if (end - start < 0x10000) {
-      buffer[at] = 0xc5
-      at = buffer.writeUInt16BE(end - start, at + 1)
-    } else {
-      buffer[at] = 0xc6
-      at = buffer.writeUInt32BE(end - start, at + 1)
-    }
-    this.#length = at + bytes.copy(buffer, at, start, end)
-  }
-
-  #room(bytes: number): void {
-    const needed = this.#length + bytes
-    if (needed <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, needed))
-    this.#buffer.copy(larger, 0, 0, this.#length)
-    this.#buffer = larger
   }
 }

@@ -7,9 +7,10 @@
  */
 import type { Changes } from './changes.js'
 import type { Files, LogFile } from './file.js'
-import { FRAME_TARGET, FrameKind, RecordWriter } from './format.js'
+import { FRAME_TARGET, FrameKind } from './format.js'
 import type { FrameEncoder } from './frames.js'
 import type { MergeTarget } from './merge.js'
+import { RecordWriter } from './record-writer.js'
 import { emptyRecord } from './snapshot.js'
 
 /** What a disk may tear at once; no structure is told in one of these only. */

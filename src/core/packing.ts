@@ -44,7 +44,7 @@ export class Packing {
   /** Packs the beginning of a text. @returns how many characters; 0: it is not worth it, or not of the kind */
   add(text: string): number {
     const characters = text.length - (text.length & 3)
-    if (characters < PACKED_LEAST || !looksPackable(text)) return 0
+    if (characters < PACKED_LEAST || !isBase64url(text, LOOKED_AT)) return 0
     const whole = characters === text.length ? text : text.slice(0, characters)
     const room = packedBytes(characters)
     this.#grow(this.length + room)
@@ -64,7 +64,8 @@ export class Packing {
   }
 }
 
-function looksPackable(text: string): boolean {
-  for (let i = 0; i < LOOKED_AT; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return false
+/** Whether so many characters of a text, from its beginning, are of base64url. */
+export function isBase64url(text: string, characters: number): boolean {
+  for (let i = 0; i < characters; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return false
   return true
 }

@@ -5,12 +5,14 @@
  * all the same, and what is not the format is a MalformedError. Pure; never decodes a body.
  */
 import { LATEST_DATE, LATEST_STAMP } from './clock.js'
-import type { CookieShape, CookieShapes } from './cookie.js'
+import { type CookieShape, type CookieShapes, impliedExpiry } from './cookie.js'
 import { type EntryRecord, MalformedError, RecordKind, type RecordSink } from './format.js'
 import { type Span, spanOf } from './span.js'
 
 /** How many fields a record of each kind has, by kind. */
 const FIELDS = [0, 3, 3, 8, 7, 4, 2, 2]
+/** Fewer fields of an entry or touch that is told in brief. */
+const SPARED = 2
 
 /** Reads records one payload after the other; keeps nothing between payloads. */
 export class RecordReader {
@@ -18,6 +20,9 @@ export class RecordReader {
   #cookies: CookieShape[] = []
   #source: Buffer = Buffer.alloc(0)
   #position = 0
+  /** Those of the last entry or touch of this frame. */
+  #expires = 0
+  #stamp = 0
   readonly #span: Span = spanOf(this.#source)
   readonly #entry: EntryRecord = {
     sid: '',
@@ -42,11 +47,14 @@ export class RecordReader {
     this.#source = payload
     this.#position = 0
     this.#cookies = []
+    this.#expires = this.#stamp = 0
     let told = 0
     while (this.#position < payload.length) {
       const head = this.#byte()
       const kind = this.#byte()
-      if (kind === 0 || FIELDS[kind] !== head - 0x90) throw this.#malformed('a record')
+      const lacking = FIELDS[kind]! - (head - 0x90)
+      const brief = lacking === SPARED && isEntry(kind)
+      if (kind === 0 || (lacking !== 0 && !brief)) throw this.#malformed('a record')
       switch (kind) {
         case RecordKind.structure:
           sink.structure(this.#number(), this.#keys())
@@ -56,16 +64,16 @@ export class RecordReader {
           break
         case RecordKind.entry:
         case RecordKind.touch:
-          this.#readEntry()
-          sink.entry(this.#entry, kind === RecordKind.entry ? this.#body() : undefined)
+          this.#readEntry(brief)
+          sink.entry(this.#entry, kind === RecordKind.touch ? undefined : this.#body())
           told++
           break
         case RecordKind.removal:
-          sink.removal(this.#text(), this.#stamp(), this.#number())
+          sink.removal(this.#sid(), this.#asStamp(this.#number()), this.#number())
           told++
           break
         case RecordKind.clear:
-          sink.clear(this.#stamp())
+          sink.clear(this.#asStamp(this.#number()))
           told++
           break
         default:
@@ -75,19 +83,20 @@ export class RecordReader {
     return told
   }
 
-  #readEntry(): void {
+  #readEntry(brief: boolean): void {
     const entry = this.#entry
-    entry.sid = this.#text()
-    entry.expires = this.#number()
-    entry.stamp = this.#stamp()
-    entry.used = Math.min(entry.stamp + this.#number(), LATEST_STAMP)
+    entry.sid = this.#sid()
+    entry.expires = this.#expires = this.#past(this.#expires)
+    entry.stamp = this.#stamp = this.#asStamp(this.#past(this.#stamp))
+    entry.used = brief ? entry.stamp : Math.min(entry.stamp + this.#number(), LATEST_STAMP)
     if (this.#nil()) entry.cookie = undefined
     else {
       const cookie = this.#cookies[this.#number()]
       if (cookie === undefined) throw this.#malformed('a cookie defined in this frame')
       entry.cookie = cookie
     }
-    entry.cookieExpires = this.#nil() ? NaN : this.#number()
+    if (brief) entry.cookieExpires = impliedExpiry(entry.cookie, entry.expires)
+    else entry.cookieExpires = this.#nil() ? NaN : this.#number()
     if (Math.abs(entry.cookieExpires) > LATEST_DATE) throw this.#malformed('a date')
   }
 
@@ -125,10 +134,22 @@ export class RecordReader {
 
   /** A number of the kinds the writer makes; always finite. */
   #number(): number {
-    const source = this.#source
     const token = this.#byte()
     if (token <= 0x7f) return token
-    if (token === 0xce) return source.readUInt32BE(this.#take(4))
+    return token === 0xce ? this.#source.readUInt32BE(this.#take(4)) : this.#eight(token)
+  }
+
+  /** A number that may be told by how far it is past another. */
+  #past(other: number): number {
+    const token = this.#byte()
+    if (token <= 0x7f) return other + token
+    if (token >= 0xe0) return other + token - 0x100
+    if (token === 0xd1) return other + this.#source.readInt16BE(this.#take(2))
+    return token === 0xd2 ? other + this.#source.readInt32BE(this.#take(4)) : this.#eight(token)
+  }
+
+  #eight(token: number): number {
+    const source = this.#source
     if (token === 0xcf) {
       const at = this.#take(8)
       const value = source.readUInt32BE(at) * 0x100000000 + source.readUInt32BE(at + 4)
@@ -142,8 +163,7 @@ export class RecordReader {
     throw this.#malformed('a number')
   }
 
-  #stamp(): number {
-    const stamp = this.#number()
+  #asStamp(stamp: number): number {
     if (stamp < 0 || stamp > LATEST_STAMP) throw this.#malformed('a stamp')
     return stamp
   }
@@ -159,10 +179,19 @@ export class RecordReader {
     return this.#source.toString('utf8', at, at + length)
   }
 
+  #sid(): string {
+    if (this.#source[this.#position] !== 0xc4) return this.#text()
+    this.#position++
+    const length = this.#byte()
+    const at = this.#take(length)
+    return this.#source.toString('base64url', at, at + length)
+  }
+
   #body(): Span {
     const token = this.#byte()
     let length: number
-    if (token === 0xc5) length = this.#source.readUInt16BE(this.#take(2))
+    if (token === 0xc4) length = this.#byte()
+    else if (token === 0xc5) length = this.#source.readUInt16BE(this.#take(2))
     else if (token === 0xc6) length = this.#source.readUInt32BE(this.#take(4))
     else throw this.#malformed('a body')
     const span = this.#span
@@ -183,4 +212,8 @@ export class RecordReader {
   #malformed(expected: string): MalformedError {
     return new MalformedError(`Expected ${expected} at byte ${this.#position} of a frame`)
   }
+}
+
+function isEntry(kind: number): boolean {
+  return kind === RecordKind.entry || kind === RecordKind.touch
 }

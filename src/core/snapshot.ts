@@ -7,14 +7,9 @@
  */
 import type { Changed } from './changes.js'
 import { plain } from './msgpack.js'
-import {
-  FRAME_TARGET,
-  type EntryRecord,
-  FrameKind,
-  MalformedError,
-  RecordWriter,
-} from './format.js'
+import { FRAME_TARGET, type EntryRecord, FrameKind, MalformedError } from './format.js'
 import type { FrameEncoder } from './frames.js'
+import { RecordWriter } from './record-writer.js'
 import type { Table } from './table.js'
 import type { Tombstones } from './tombstones.js'
 

@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LATEST_DATE, LATEST_STAMP } from '../../src/core/clock.js'
 import type { CookieShape } from '../../src/core/cookie.js'
-import { FRAME_TARGET, MalformedError, RecordWriter } from '../../src/core/format.js'
+import { type EntryRecord, FRAME_TARGET, MalformedError } from '../../src/core/format.js'
+import { RecordWriter } from '../../src/core/record-writer.js'
 import { RecordReader } from '../../src/core/records.js'
 import { bodyOf } from '../support/bodies.js'
 import { anyBody, anyNumber, anyText, ListSink, recordOf, shapes } from '../support/records.js'
@@ -26,8 +27,13 @@ const entry = fc
   })
   .chain((fields) => {
     const most = LATEST_STAMP - fields.stamp
-    const used = fc.nat(Math.min(most, 2 ** 31 - 1)).map((later) => fields.stamp + later)
-    return used.map((used) => recordOf({ ...fields, used }))
+    const later = fc.oneof(fc.constant(0), fc.nat(Math.min(most, 2 ** 31 - 1)))
+    // Most cookies expire with their session.
+    const same = fc.boolean().map((same) => same && Math.abs(fields.expires) <= LATEST_DATE)
+    return fc.tuple(later, same).map(([later, same]) => {
+      const cookieExpires = same ? fields.expires : fields.cookieExpires
+      return recordOf({ ...fields, cookieExpires, used: fields.stamp + later })
+    })
   })
 const write = fc.oneof(
   fc.tuple(fc.constant('entry' as const), entry, anyBody),
@@ -78,7 +84,7 @@ describe('records', () => {
       ['structure', 0, ['user', 'name']],
       ['needs', 1],
       ['entry', { ...record, cookie, cookieExpires: 7 }, '\x40\xff'],
-      ['touch', record],
+      ['touch', { ...record, expires: 9e12 - 70_000, stamp: 9 }],
       ['removal', 'é', 6, 9e12],
       ['clear', 7],
     ])
@@ -88,9 +94,78 @@ describe('records', () => {
       [7, 1],
       [2, 0, '["date",{"path":"/"}]'],
       [3, 'é', 9e12, 5, 3, 0, 7, Buffer.from([0x40, 0xff])],
-      [4, 'é', 9e12, 5, 3, null, null],
+      [4, 'é', -70_000, 4, null],
       [5, 'é', 6, 9e12],
       [6, 7],
+    ])
+  })
+
+  test('are told in brief where there is nothing more to tell', () => {
+    const [, date, other] = cookies
+    const sid = 'a-session_id_of_24_chars'
+    const now = 1795392000000
+    const plain = new Unpackr({ useRecords: false, int64AsType: 'number' })
+    const told = (...records: EntryRecord[]) =>
+      (plain.unpackMultiple(payloadOf(records.map((one) => ['touch', one])).payload) as unknown[][])
+        .filter(([kind]) => kind === 4)
+        .map(([, , ...fields]) => fields)
+    const first = recordOf({ sid, expires: now, stamp: 2 ** 40, cookie: date, cookieExpires: now })
+    const packed = Buffer.from(sid, 'base64url')
+    expect(plain.unpackMultiple(payloadOf([['touch', first]]).payload)[1]).toEqual([
+      4,
+      packed,
+      now,
+      2 ** 40,
+      0,
+    ])
+    const used = first.stamp
+    expect(told(first, { ...first, used: used + 1 })[1]).toEqual([0, 0, 1, 0, now])
+    expect(told(first, { ...first, cookieExpires: NaN })[1]).toEqual([0, 0, 0, 0, null])
+    expect(told(first, { ...first, cookie: other, cookieExpires: NaN })[1]).toEqual([0, 0, 1])
+    expect(told(first, { ...first, cookie: other })[1]).toEqual([0, 0, 0, 1, now])
+    expect(told(first, { ...first, cookie: undefined, cookieExpires: NaN })[1]).toEqual([
+      0,
+      0,
+      null,
+    ])
+  })
+
+  test('tell how far a time and a stamp are past the ones before, where that is short', () => {
+    const now = 1795392000000
+    const forms = (expires: number, before = now) => {
+      const one = { sid: '', cookie: undefined, cookieExpires: NaN, stamp: 1, used: 1 }
+      const { payload } = payloadOf([
+        ['touch', recordOf({ ...one, expires: before })],
+        ['touch', recordOf({ ...one, expires })],
+      ])
+      // Behind the head and an empty sid; before the stamp and the cookie.
+      return payload.subarray(payload.lastIndexOf(Buffer.from([0x95, 4])) + 4, -2).toString('hex')
+    }
+    expect([0, 127, 128, -32, -33].map((past) => forms(now + past))).toEqual([
+      '00',
+      '7f',
+      'd10080',
+      'e0',
+      'd1ffdf',
+    ])
+    expect([32767, 32768, -32768, -32769].map((past) => forms(now + past))).toEqual([
+      'd17fff',
+      'd200008000',
+      'd18000',
+      'd2ffff7fff',
+    ])
+    expect([2 ** 31 - 1, -(2 ** 31)].map((past) => forms(now + past))).toEqual([
+      'd27fffffff',
+      'd280000000',
+    ])
+    expect([2 ** 31, -(2 ** 31) - 1].map((past) => forms(now + past).slice(0, 2))).toEqual([
+      'cf',
+      'cf',
+    ])
+    expect([forms(-1, now), forms(0.5, 0), forms(1e300, 1e300)].map((x) => x.slice(0, 2))).toEqual([
+      'cb',
+      'cb',
+      'cb',
     ])
   })
 
@@ -166,8 +241,27 @@ describe('bytes that are not records', () => {
     )
   })
 
+  test('are malformed where there are more or fewer fields than records of the kind have', () => {
+    for (const [head, kind] of [
+      [0x97, 3],
+      [0x95, 3],
+      [0x96, 4],
+      [0x94, 4],
+      [0x92, 5],
+      [0x91, 1],
+      [0x90, 7],
+      [0x90, 6],
+    ] as const) {
+      const bytes = Buffer.concat([Buffer.from([head, kind, 0xd9, 0]), Buffer.alloc(20)])
+      const sink = new ListSink()
+      expect(() => new RecordReader(shapes).read(bytes, sink)).toThrow(MalformedError)
+      expect(sink.told).toEqual([])
+    }
+  })
+
   test('end where the payload ends: no length is believed beyond it', () => {
     const lengths = [
+      [0x96, 3, 0xc4, 0xff, 0x00],
       [0x98, 3, 0xdb, 0xff, 0xff, 0xff, 0xff],
       [0x98, 3, 0xda, 0xff, 0xff],
       [0x98, 3, 0xd9, 0xff],
@@ -193,6 +287,8 @@ describe('bytes that are not records', () => {
   test.each([
     ['infinite', [0x92, 6, 0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0]],
     ['not a number', [0x92, 6, 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]],
+    ['a time of a form that is for others', [0x95, 4, 0xd9, 0, 0xce, 0, 0, 0, 1, 0, 0xc0]],
+    ['a stamp below the one before it and below zero', [0x95, 4, 0xd9, 0, 0, 0xff, 0xc0]],
     ['beyond the safe integers', [0x92, 6, 0xcf, 0xff, 0, 0, 0, 0, 0, 0, 0]],
     ['a text', [0x92, 6, 0xa1, 0x31]],
     ['a stamp below zero', [0x92, 6, 0xcb, 0xbf, 0xf0, 0, 0, 0, 0, 0, 0]],

@@ -96,14 +96,15 @@ describe('each change', () => {
     const entry = records.findIndex(([kind]) => kind === 3)
     expect(records.slice(entry - 1, entry + 1)).toEqual([
       [7, 0],
-      [3, 'set', expires, 8, 0, null, null, body],
+      [3, 'set', expires, 8, null, body],
     ])
     // Of different sessions in whatever order.
     const others = records.filter(
       (_, index) => index !== 0 && index !== entry && index !== entry - 1,
     )
     expect(others.sort()).toEqual([
-      [4, 'touched', expires, 2, 0, null, null],
+      // As the entry, and 6 before its stamp.
+      [4, 'touched', 0, -6, null],
       [5, 'gone later', 9, expires],
       [5, 'gone', 4, 5],
     ])

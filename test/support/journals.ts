@@ -28,5 +28,6 @@ export function recordsIn(bytes: Buffer): unknown[][] {
 
 function tell([kind, sid]: unknown[]): string {
   const name = NAMES[kind as number]!
-  return name === 'clear' ? name : /set|touch|removal/.test(name) ? `${name} ${String(sid)}` : ''
+  const text = Buffer.isBuffer(sid) ? sid.toString('base64url') : String(sid)
+  return name === 'clear' ? name : /set|touch|removal/.test(name) ? `${name} ${text}` : ''
 }

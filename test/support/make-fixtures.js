@@ -119,7 +119,8 @@ function framesOf(bytes) {
 /** The sids of the entries in a frame. */
 function sidsIn({ payload }) {
   const records = packr.unpackMultiple(payload)
-  return records.filter(([kind]) => kind === 3).map(([, sid]) => sid)
+  const sids = records.filter(([kind]) => kind === 3).map(([, sid]) => sid)
+  return sids.map((sid) => (Buffer.isBuffer(sid) ? sid.toString('base64url') : sid))
 }
 
 const edit = async (path, change) => writeFile(path, change(await readFile(path)))
@@ -147,6 +148,8 @@ async function fillSmall({ set }) {
   for (const number of [1, 2]) {
     for (const name of small) await set(`${name}-${number}`, session(name, number))
   }
+  // As express-session makes them.
+  await set('Vb0JcL8TzQ-4nYx_2mKd6RwEo1PaSgHu', session('views-counter', 4))
   await set('expired', expired)
 }
 

@@ -8,7 +8,7 @@ import { type FrameCipher, KeyRing } from '../../src/core/cipher.js'
 import { Codec } from '../../src/core/codec.js'
 import { CookieShapes } from '../../src/core/cookie.js'
 import type { EntryRecord, FrameKind, RecordSink } from '../../src/core/format.js'
-import { RecordWriter } from '../../src/core/format.js'
+import { RecordWriter } from '../../src/core/record-writer.js'
 import { FramedFile } from '../../src/core/framed-file.js'
 import { FrameEncoder } from '../../src/core/frames.js'
 import type { FileHeader } from '../../src/core/header.js'
@@ -186,6 +186,8 @@ export class ListSink implements RecordSink {
 export const anyText = fc.oneof(
   fc.string(),
   fc.string({ unit: 'binary' }),
+  fc.stringMatching(/^[\w-]{12,28}$/),
+  fc.constantFrom('a'.repeat(340), 'a'.repeat(344), '_'.repeat(16), `${'b'.repeat(31)}=`),
   fc.constantFrom('', '\0', 'é', '日本', '🎁', 'x'.repeat(85), 'x'.repeat(86), '\u2028'.repeat(90)),
 )
 /** Times and stamps as far as they may go. */
