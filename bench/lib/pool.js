@@ -20,7 +20,13 @@ export class Pool {
     const length = Math.ceil(size / this.#kinds) * this.#kinds
     this.#sessions = Array.from({ length }, (_, n) => source.session(n, 1))
     const expires = new Date(Date.now() + day)
-    for (const { cookie } of this.#sessions) if (cookie.expires) cookie.expires = expires
+    for (const { cookie } of this.#sessions) {
+      if (!cookie.expires) continue
+      const { originalMaxAge } = cookie
+      // This sets the other one to what is left of it.
+      cookie.expires = expires
+      cookie.originalMaxAge = originalMaxAge
+    }
   }
 
   /**
