@@ -66,17 +66,22 @@ export async function* inSlices<T>(
   yield gathered.subarray(0, bytes)
 }
 
-/** Chunks, some joined at a time: what is written at once shares a sync. */
+/**
+ * Chunks, some joined at a time: what is written at once shares a sync. As many as a slice makes:
+ * small records are many, and each may have to be waited for.
+ */
 export function* joined(chunks: Iterable<Buffer>): Generator<Buffer, void, void> {
   let some: Buffer[] = []
   let bytes = 0
+  let pace = new Pace()
   for (const chunk of chunks) {
     some.push(chunk)
     bytes += chunk.length
-    if (bytes < WRITE_AT_ONCE) continue
+    if (bytes < WRITE_AT_ONCE && !pace.due) continue
     yield Buffer.concat(some)
     some = []
     bytes = 0
+    pace = new Pace()
   }
   if (bytes > 0) yield some.length === 1 ? some[0]! : Buffer.concat(some)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { AbortedError, BackOff, inSlices, Pace, Turns } from '../../src/core/pace.js'
+import { AbortedError, BackOff, inSlices, joined, Pace, Turns } from '../../src/core/pace.js'
 import { gate } from '../support/memory-files.js'
 import { StubClock } from '../support/stub-clock.js'
 
@@ -52,6 +52,39 @@ describe('chunks in slices', () => {
     })()
     await expect(reading).rejects.toBeInstanceOf(AbortedError)
     expect(given).toBe(2)
+  })
+})
+
+describe('chunks that are joined', () => {
+  const chunks = (count: number, bytes: number) =>
+    Array.from({ length: count }, (_, i) => Buffer.alloc(bytes, i))
+
+  test('are a quarter of a megabyte at a time, none lost', () => {
+    const time = vi.spyOn(performance, 'now').mockReturnValue(50)
+    const all = [...joined(chunks(9, 100_000))]
+    expect(all.map(({ length }) => length)).toEqual([300_000, 300_000, 300_000])
+    expect(Buffer.concat(all).equals(Buffer.concat(chunks(9, 100_000)))).toBe(true)
+    expect([...joined([])]).toEqual([])
+    time.mockRestore()
+  })
+
+  test('are fewer where they take longer to make than a slice lasts', () => {
+    let now = 50
+    const time = vi.spyOn(performance, 'now').mockImplementation(() => now)
+    function* slow() {
+      for (const chunk of chunks(7, 1000)) {
+        now += 0.7
+        yield chunk
+      }
+    }
+    const sizes: number[] = []
+    for (const { length } of joined(slow())) {
+      sizes.push(length)
+      // Whoever writes it takes his time.
+      now += 100
+    }
+    expect(sizes).toEqual([3000, 3000, 1000])
+    time.mockRestore()
   })
 })
 
