@@ -14,13 +14,14 @@ type ExpiresForm = 'absent' | 'null' | 'false' | 'date' | 'other'
 
 /** All of a cookie but the moment it expires. Interned: equal cookies share one. */
 export interface CookieShape {
-  /** Every field but `expires`; with form `'other'` that one too, as it was. */
-  readonly fields: Readonly<Record<string, unknown>>
   readonly form: ExpiresForm
-  /** The fields once more, one after the other, to compare others with. */
+  /** Every field but `expires`, in order; with form `'other'` that one too, as it was. */
   readonly keys: readonly string[]
   readonly values: readonly unknown[]
-  /** Makes a cookie of them, with room for `expires`; not there where a field holds an object. */
+  /**
+   * Makes a cookie of them, with room for `expires`; not there where a field holds an object, which
+   * each reader must get a copy of, or is named `__proto__`.
+   */
   readonly maker: ObjectMaker | undefined
   /** The shape as JSON text: its identity, and what files carry. */
   readonly text: string
@@ -105,7 +106,7 @@ export class CookieShapes {
     const simple = !keys.includes('__proto__') && !values.some(isObject)
     const made = form === 'absent' || form === 'other' ? keys : [...keys, 'expires']
     const maker = simple ? new ObjectMaker(made) : undefined
-    const shape: CookieShape = { fields: Object.freeze(fields), form, keys, values, maker, text }
+    const shape: CookieShape = { form, keys, values, maker, text }
     // Apps that compute maxAge afresh make shapes without end; those in use stay alive without us.
     if (this.#interned.size >= INTERNED_MOST) this.#interned.clear()
     this.#interned.set(text, shape)
@@ -123,8 +124,7 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
   const { form, values } = shape
   let next = 0
   const cookie =
-    shape.maker?.make(() => values[next++], 0) ??
-    (JSON.parse(JSON.stringify(shape.fields)) as Fields)
+    shape.maker?.make(() => values[next++], 0) ?? (JSON.parse(shape.text) as [string, Fields])[1]
   if (form === 'date' && !Number.isNaN(expires)) cookie['expires'] = isoText(expires)
   else if (form === 'null' || form === 'date') cookie['expires'] = null
   else if (form === 'false') cookie['expires'] = false

@@ -221,8 +221,8 @@ export class Flattening {
 }
 
 /**
- * Whether JSON sees an object or array as it is, own keys and no `toJSON`. Objects with keys that
- * nobody else has cost V8 a look-up without a cache at each name that is read of them, so none is.
+ * Whether JSON sees an object or array as it is. Asks for an own `toJSON` rather than reading it: where
+ * no two objects have the same keys, each read of a name misses V8's caches.
  */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
