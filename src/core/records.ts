@@ -143,7 +143,8 @@ export class RecordReader {
   #past(other: number): number {
     const token = this.#byte()
     if (token <= 0x7f) return other + token
-    if (token >= 0xe0) return other + token - 0x100
+    // In this order: the sum is exact where the result is, while the one before it may not be.
+    if (token >= 0xe0) return other + (token - 0x100)
     if (token === 0xd1) return other + this.#source.readInt16BE(this.#take(2))
     return token === 0xd2 ? other + this.#source.readInt32BE(this.#take(4)) : this.#eight(token)
   }

@@ -169,6 +169,17 @@ describe('records', () => {
     ])
   })
 
+  test('tell a time exactly where it is near the largest safe integer', () => {
+    const before = Number.MAX_SAFE_INTEGER
+    for (const expires of [before, before - 14, before - 33, before - 70_000, before + 1]) {
+      const writes = [before, expires].map((at) => ['touch', recordOf({ sid: 'a', expires: at })])
+      const sink = new ListSink()
+      new RecordReader(shapes).read(payloadOf(writes).payload, sink)
+      const entries = sink.told as [string, EntryRecord][]
+      expect(entries.map(([, entry]) => entry.expires)).toEqual([before, expires])
+    }
+  })
+
   test('carry a cookie shape once a frame, and once again in the next', () => {
     const record = recordOf({ sid: 'a', cookie: cookies[1] })
     const writer = new RecordWriter()

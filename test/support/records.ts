@@ -195,6 +195,7 @@ export const anyNumber = fc.oneof(
   fc.nat(),
   fc.maxSafeNat(),
   fc.constantFrom(0, 127, 128, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER, -1, 0.5, 1e300),
+  fc.nat(40_000).map((less) => Number.MAX_SAFE_INTEGER - less),
   // A zero is a zero: the moment is the same.
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value || 0),
 )
