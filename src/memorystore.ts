@@ -15,7 +15,8 @@ import {
   shownOptions,
   translate,
 } from './memorystore-options.js'
-import { type Callback, PersistentMemoryStore, type StoreEvents } from './store.js'
+import type { Callback } from './answer.js'
+import { PersistentMemoryStore, type StoreEvents } from './store.js'
 
 export type { MemoryStoreOptions, MemoryStoreTtl } from './memorystore-options.js'
 

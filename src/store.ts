@@ -8,6 +8,7 @@
 import session from 'express-session'
 import type { SessionData } from 'express-session'
 import { onExit } from 'signal-exit'
+import { answerSoon, type Callback, fail, settle } from './answer.js'
 import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
 import { outliveSizeLimit } from './core/file.js'
@@ -22,9 +23,6 @@ import type { MergeReport } from './core/follow.js'
 import type { RestoreReport } from './core/recover.js'
 import type { Ownership } from './core/ownership.js'
 import type { Counters } from './core/sessions.js'
-
-/** How an operation answers a callback. */
-export type Callback<T = void> = (error: unknown, value?: T) => void
 
 /** What {@link PersistentMemoryStore.stats} returns. */
 export interface StoreStats extends Counters {
@@ -340,33 +338,6 @@ export class PersistentMemoryStore extends session.Store {
 
 function ignore(): void {
   // A store that could not open has said so.
-}
-
-function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<T> | void {
-  if (typeof callback !== 'function') return promise
-  // Called from the loop, not from the promise: what it throws is its own affair.
-  promise.then(
-    (value) => answerSoon(callback, value),
-    (error: unknown) => process.nextTick(callback, error),
-  )
-}
-
-/**
- * Answers from the event loop. Lets go of the value in doing so: Node's queue may hand out entries
- * that V8 has made among the old, and what one of them still refers to when it is done would outlive
- * every collection of the young: half the speed of `get`, in every second process of Node 20.
- */
-function answerSoon<T>(callback: Callback<T>, value: T | undefined): void {
-  process.nextTick(() => {
-    const answer = value
-    value = undefined
-    callback(null, answer)
-  })
-}
-
-function fail(error: unknown, callback?: Callback<never>): Promise<never> | void {
-  if (typeof callback !== 'function') return Promise.reject(error)
-  process.nextTick(callback, error)
 }
 
 function text(sid: string): string {

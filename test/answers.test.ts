@@ -9,23 +9,32 @@ import { sessionOf } from './contract-store.js'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-// V8 may make the entries of Node's queue among the old objects; until those are collected, what
+// V8 may make the entries of Node's queues among the old objects; until those are collected, what
 // they refer to is there too.
-it('is nothing, even while the queue that brought it keeps its entries', async () => {
+it.each([
+  ['process.nextTick', process, 'nextTick'],
+  ['setImmediate', globalThis, 'setImmediate'],
+] as const)('is nothing, even while the queue of %s keeps its entries', async (_, owner, name) => {
   const store = new PersistentMemoryStore({ snapshotPath: false })
   onTestFinished(() => store.close())
   await store.ready()
   await store.set('a', sessionOf({ n: 1 }))
 
-  const { nextTick } = process
+  const queues = owner as unknown as Record<string, (...entry: unknown[]) => unknown>
+  const enqueue = queues[name]!
   const entries: unknown[] = []
-  process.nextTick = (...entry: Parameters<typeof nextTick>) => {
-    entries.push(entry)
-    nextTick.apply(process, entry)
-  }
   const answer = await new Promise<WeakRef<object>>((resolve) => {
-    store.get('a', (_error, session) => resolve(new WeakRef(session!)))
-    process.nextTick = nextTick
+    const ask = () => {
+      queues[name] = (...entry) => {
+        entries.push(entry)
+        return enqueue.apply(owner, entry)
+      }
+      store.get('a', (_error, session) => resolve(new WeakRef(session!)))
+      queues[name] = enqueue
+    }
+    // What is asked for in an answer comes by the one, all else by the other.
+    if (name === 'nextTick') store.get('nobody', ask)
+    else ask()
   })
   await immediate()
   collect()

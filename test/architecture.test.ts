@@ -96,7 +96,13 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
   {
     name: 'doors',
     aside: true,
-    families: [['store'], ['shutdown'], ['memorystore', 'memorystore-options'], ['index']],
+    families: [
+      ['answer'],
+      ['store'],
+      ['shutdown'],
+      ['memorystore', 'memorystore-options'],
+      ['index'],
+    ],
   },
 ]
 
@@ -129,6 +135,7 @@ const HARMLESS = [
 ]
 /** Those whose business is when, not only what. */
 const TIMED = [
+  'answer',
   'core/clock',
   'core/pace',
   'core/waiters',

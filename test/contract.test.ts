@@ -230,6 +230,33 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       await returned
     })
 
+    test('what one turn asks for is answered together, what an answer asks for right after', async () => {
+      const store = await open()
+      const session = sessionOf()
+      await store.set('a', session)
+      const order: string[] = []
+      const request = (name: string) =>
+        answerOf((done) =>
+          store.get('a', () => {
+            order.push(`${name}: get`)
+            store.touch('a', session, () => {
+              order.push(`${name}: touch`)
+              done(null)
+            })
+          }),
+        )
+      const first = request('first')
+      process.nextTick(() => order.push('the turn goes on'))
+      await Promise.all([first, request('second')])
+      expect(order).toEqual([
+        'the turn goes on',
+        'first: get',
+        'first: touch',
+        'second: get',
+        'second: touch',
+      ])
+    })
+
     test.each(calls)('%s without a callback returns a promise', async (_, call) => {
       const store = await open()
       const returned = call(store)
