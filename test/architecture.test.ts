@@ -54,7 +54,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/format', 'core/record-writer', 'core/records', 'core/header', 'core/cipher'],
       ['core/lifetime'],
       ['core/disposals'],
-      ['core/table', 'core/columns', 'core/slab', 'core/sid-text'],
+      ['core/table', 'core/rows', 'core/slab', 'core/sid-text'],
       ['core/file', 'core/notes'],
       ['core/process-identity'],
       ['core/dating'],

@@ -22,7 +22,7 @@ const LARGEST_CELL = PAGE / 4
 const FIRST_CELLS = 4
 const NONE = 0xffffffff
 
-/** The numbers that say where a cell lies, as they stand in the caller's column. */
+/** The numbers that say where a cell lies, as they stand in the caller's row. */
 export const PLACE = 3
 const PAGE_NUMBER = 0
 const OFFSET = 1

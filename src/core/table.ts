@@ -2,11 +2,11 @@
  * sid → entry, in memory: look-up, recency, limits and byte count. No I/O, no timers, no clock.
  *
  * An index holds sid → slot; with a limit another one holds the order of use, which without one
- * evicts nobody. An entry stands in columns by slot, its sid and its body in a cell of a slab. A slot
+ * evicts nobody. An entry is a row by slot, its sid and its body in a cell of a slab. A slot
  * keeps its number while its session lives, so that a walk by slot can pause for as long as it likes
  * while sessions are used, changed and dropped.
  */
-import { Columns, placeOf } from './columns.js'
+import { Rows, placeOf } from './rows.js'
 import type { CookieShape } from './cookie.js'
 import type { EntryRecord } from './format.js'
 import { LruIndex } from './lru-index.js'
@@ -31,7 +31,7 @@ export class Table {
   #index = this.#makeIndex()
   /** The order of use, where there is a limit and nothing is being loaded. */
   #lru: LruIndex | undefined
-  #columns = new Columns()
+  #rows = new Rows()
   #slab = new Slab()
   #bytes = 0
   #onEvict: (slot: number) => void
@@ -54,7 +54,7 @@ export class Table {
 
   /** One past the highest slot in use: where a walk ends. */
   get slots(): number {
-    return this.#columns.slots
+    return this.#rows.slots
   }
 
   /** The slot of `sid`, or -1. Its recency stays as it is. */
@@ -67,7 +67,7 @@ export class Table {
     const slot = this.#index.get(sid)
     if (slot < 0) return -1
     this.#lru?.use(slot)
-    this.#columns.markUsed(slot, used)
+    this.#rows.markUsed(slot, used)
     return slot
   }
 
@@ -83,10 +83,10 @@ export class Table {
   put(record: EntryRecord, body: Span): number {
     const found = this.#index.get(record.sid)
     const known = found >= 0
-    const slot = known ? found : this.#columns.allocate()
+    const slot = known ? found : this.#rows.allocate()
     if (known) this.#replace(slot, body)
     else this.#add(slot, record.sid, body)
-    this.#columns.write(slot, record)
+    this.#rows.write(slot, record)
     if (!known) this.#index.add(record.sid, slot)
     this.#lru?.use(slot)
     this.#shrink()
@@ -95,12 +95,12 @@ export class Table {
 
   /** Replaces all of an entry but its body. Recency is {@link use}'s. */
   touch(slot: number, record: EntryRecord): void {
-    this.#columns.write(slot, record)
+    this.#rows.write(slot, record)
   }
 
   /** Gives an entry a later stamp. */
   restamp(slot: number, stamp: number): void {
-    this.#columns.restamp(slot, stamp)
+    this.#rows.restamp(slot, stamp)
   }
 
   /** Drops the entry in `slot`. */
@@ -114,7 +114,7 @@ export class Table {
   clear(): void {
     this.#index = this.#makeIndex()
     this.#lru = this.#makeOrder()
-    this.#columns = new Columns()
+    this.#rows = new Rows()
     this.#slab = new Slab()
     this.#bytes = 0
   }
@@ -143,7 +143,7 @@ export class Table {
 
   /** Whether `slot` holds an entry. */
   has(slot: number): boolean {
-    return this.#columns.has(slot)
+    return this.#rows.has(slot)
   }
 
   sid(slot: number): string {
@@ -164,60 +164,60 @@ export class Table {
   }
 
   cookie(slot: number): CookieShape | undefined {
-    return this.#columns.cookie(slot)
+    return this.#rows.cookie(slot)
   }
 
   expires(slot: number): number {
-    return this.#columns.expires(slot)
+    return this.#rows.expires(slot)
   }
 
   stamp(slot: number): number {
-    return this.#columns.stamp(slot)
+    return this.#rows.stamp(slot)
   }
 
   used(slot: number): number {
-    return this.#columns.used(slot)
+    return this.#rows.used(slot)
   }
 
   /** NaN where the cookie names no moment. */
   cookieExpires(slot: number): number {
-    return this.#columns.cookieExpires(slot)
+    return this.#rows.cookieExpires(slot)
   }
 
   /** The expiry that the files hold, in ms to the second; 0 where they hold none. */
   saved(slot: number): number {
-    return this.#columns.saved(slot)
+    return this.#rows.saved(slot)
   }
 
   /** Notes that the files now hold, or have on the way, the expiry of this moment. */
   markSaved(slot: number): void {
-    this.#columns.markSaved(slot)
+    this.#rows.markSaved(slot)
   }
 
   /** What changes.ts notes of the slot, whoever is in it; 0 where there is no such slot. */
   flags(slot: number): number {
-    return this.#columns.flags(slot)
+    return this.#rows.flags(slot)
   }
 
   setFlags(slot: number, flags: number): void {
-    this.#columns.setFlags(slot, flags)
+    this.#rows.setFlags(slot, flags)
   }
 
   /** Copies an entry, without the body, into `record`. */
   read(slot: number, record: EntryRecord): void {
     record.sid = this.sid(slot)
-    this.#columns.read(slot, record)
+    this.#rows.read(slot, record)
   }
 
   /** The sid and the body where they lie, until the next call. */
   #cell(slot: number): Span {
-    return this.#slab.at(this.#columns.places(slot), placeOf(slot))
+    return this.#slab.at(this.#rows.places(slot), placeOf(slot))
   }
 
   #add(slot: number, sid: string, body: Span): void {
     const before = sidRoom(sid)
     const length = lengthOf(body)
-    this.#slab.add(before + length, this.#columns.places(slot), placeOf(slot))
+    this.#slab.add(before + length, this.#rows.places(slot), placeOf(slot))
     const { bytes, start } = this.#cell(slot)
     writeSid(bytes, start, sid)
     body.bytes.copy(bytes, start + before, body.start, body.end)
@@ -229,7 +229,7 @@ export class Table {
     const before = sidEnd(cell.bytes, cell.start) - cell.start
     const length = before + lengthOf(body)
     this.#bytes += length - lengthOf(cell)
-    this.#slab.resize(length, before, this.#columns.places(slot), placeOf(slot))
+    this.#slab.resize(length, before, this.#rows.places(slot), placeOf(slot))
     const { bytes, start } = this.#cell(slot)
     body.bytes.copy(bytes, start + before, body.start, body.end)
   }
@@ -238,8 +238,8 @@ export class Table {
     if (this.flags(slot) !== 0) this.onLeave?.(slot)
     const { bytes, start, end } = this.#cell(slot)
     this.#bytes -= sidLength(bytes, start) + end - sidEnd(bytes, start)
-    this.#slab.remove(this.#columns.places(slot), placeOf(slot))
-    this.#columns.free(slot)
+    this.#slab.remove(this.#rows.places(slot), placeOf(slot))
+    this.#rows.free(slot)
   }
 
   /** Evicts until the limits are kept: by then the entry used last, which fits, is never the next. */

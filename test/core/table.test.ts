@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
+import type { CookieShape } from '../../src/core/cookie.js'
 import type { EntryRecord } from '../../src/core/format.js'
 import { Table } from '../../src/core/table.js'
 import { recordOf, shapes } from '../support/records.js'
@@ -223,6 +224,27 @@ test('a cookie and when it expires come back, whether that is when its session d
       }
     }),
   )
+})
+
+test('each entry keeps its cookie, whether they have a few or one each', () => {
+  const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
+  const cookieOf = (n: number) => shapes.parse(`["date",{"originalMaxAge":${n}}]`)
+  const put = (n: number, cookie: CookieShape | undefined) =>
+    table.put(recordOf({ sid: `${n}`, cookie, expires: 1, cookieExpires: NaN }), bodyOf('x'))
+  const model: (CookieShape | undefined)[] = []
+  const check = () => {
+    const found = model.map((_, n) => table.cookie(table.find(`${n}`)))
+    expect(found).toEqual(model)
+  }
+  for (let n = 0; n < 255; n++) put(n, (model[n] = n % 3 === 0 ? undefined : cookieOf(n % 90)))
+  check()
+  for (let n = 0; n < 300; n++) put(n, (model[n] = cookieOf(n)))
+  check()
+  for (let n = 0; n < 300; n += 2) put(n, (model[n] = n % 4 === 0 ? undefined : cookieOf(n + 1000)))
+  check()
+  table.remove(table.find('299'))
+  table.put(recordOf({ sid: 'new', cookie: undefined }), bodyOf('x'))
+  expect(table.cookie(table.find('new'))).toBeUndefined()
 })
 
 test('an entry that grows makes others go where `maxBytes` says so', () => {

@@ -1,0 +1,210 @@
+/**
+ * What an entry consists of, in rows by slot, and which slots are free.
+ *
+ * A number in a typed array costs eight bytes where an object a session costs a hundred, and the
+ * garbage collector has nothing to visit. Where the sid and the body lie stands there too; what
+ * they are is table.ts's to say.
+ */
+import { type CookieShape, impliedExpiry } from './cookie.js'
+import type { EntryRecord } from './format.js'
+import { lengthAt, PLACE } from './slab.js'
+
+const CHUNK_BITS = 13
+const CHUNK = 1 << CHUNK_BITS
+const MASK = CHUNK - 1
+/** No slot. */
+const NONE = 0xffffffff
+/** The last second that a saved expiry can say, in 2106; a later one is capped. */
+const LATEST = 0xffffffff
+
+/** Bytes of an entry's row: its numbers lie side by side, so that a read at random waits for memory once. */
+const ROW = 48
+/** Where they stand in a row, counted in doubles, */
+const DOUBLES = ROW / Float64Array.BYTES_PER_ELEMENT
+const EXPIRES = 0
+const STAMP = 1
+const USED = 2
+/** in words: where the cell lies, of no length where there is no entry; the expiry that the files hold, */
+const WORDS = ROW / Uint32Array.BYTES_PER_ELEMENT
+const PLACED = 6
+const SAVED = PLACED + PLACE
+/** and in bytes: what changes.ts notes of the slot, of which it outlives the session; the cookie. */
+const FLAGS = (SAVED + 1) * Uint32Array.BYTES_PER_ELEMENT
+const COOKIE = FLAGS + 1
+/** So many cookies can a byte tell from each other. */
+const PALETTE_MOST = 256
+
+/** Rows are added by chunks: nothing is ever copied, so no `set` pays for a million others. */
+class Chunk {
+  /** The cookies that its entries have, or had; the row says which of them. */
+  readonly palette: (CookieShape | undefined)[] = [undefined]
+  /** The cookie of each; not there while the palette does for them. */
+  cookies: (CookieShape | undefined)[] | undefined
+  /** When cookies expire; not there while each does when {@link impliedExpiry} says. */
+  cookieExpires: Float64Array | undefined
+  readonly doubles = new Float64Array(CHUNK * DOUBLES)
+  readonly words = new Uint32Array(this.doubles.buffer)
+  readonly bytes = new Uint8Array(this.doubles.buffer)
+}
+
+/** Where in its chunk's words the place of a slot begins. */
+export function placeOf(slot: number): number {
+  return (slot & MASK) * WORDS + PLACED
+}
+
+export class Rows {
+  #chunks: Chunk[] = []
+  /** The free slot that is taken next, which says in its place which comes after it. */
+  #free = NONE
+  #slots = 0
+
+  /** One past the highest slot in use: where a walk ends. */
+  get slots(): number {
+    return this.#slots
+  }
+
+  /** Whether `slot` holds an entry. */
+  has(slot: number): boolean {
+    const chunk = this.#chunks[slot >>> CHUNK_BITS]
+    return chunk !== undefined && lengthAt(chunk.words, placeOf(slot)) > 0
+  }
+
+  cookie(slot: number): CookieShape | undefined {
+    return cookieAt(this.#chunk(slot), slot & MASK)
+  }
+
+  expires(slot: number): number {
+    return this.#chunk(slot).doubles[(slot & MASK) * DOUBLES + EXPIRES]!
+  }
+
+  stamp(slot: number): number {
+    return this.#chunk(slot).doubles[(slot & MASK) * DOUBLES + STAMP]!
+  }
+
+  used(slot: number): number {
+    return this.#chunk(slot).doubles[(slot & MASK) * DOUBLES + USED]!
+  }
+
+  /** NaN where the cookie names no moment. */
+  cookieExpires(slot: number): number {
+    const chunk = this.#chunk(slot)
+    if (chunk.cookieExpires) return chunk.cookieExpires[slot & MASK]!
+    return impliedExpiry(cookieAt(chunk, slot & MASK), this.expires(slot))
+  }
+
+  /** The expiry that the files hold, in ms to the second; 0 where they hold none. */
+  saved(slot: number): number {
+    return this.#chunk(slot).words[(slot & MASK) * WORDS + SAVED]! * 1000
+  }
+
+  /** Notes that the files now hold, or have on the way, the expiry of this moment. */
+  markSaved(slot: number): void {
+    const chunk = this.#chunk(slot)
+    const seconds = Math.floor(this.expires(slot) / 1000)
+    chunk.words[(slot & MASK) * WORDS + SAVED] = Math.min(seconds, LATEST)
+  }
+
+  /** What changes.ts notes of the slot, whoever is in it; 0 where there is no such slot. */
+  flags(slot: number): number {
+    return this.#chunks[slot >>> CHUNK_BITS]?.bytes[(slot & MASK) * ROW + FLAGS] ?? 0
+  }
+
+  setFlags(slot: number, flags: number): void {
+    const chunk = this.#chunks[slot >>> CHUNK_BITS]
+    if (chunk) chunk.bytes[(slot & MASK) * ROW + FLAGS] = flags
+  }
+
+  /** Copies an entry's row into `record`, its sid left out. */
+  read(slot: number, record: EntryRecord): void {
+    const chunk = this.#chunk(slot)
+    const i = slot & MASK
+    record.cookie = cookieAt(chunk, i)
+    const { doubles } = chunk
+    const at = i * DOUBLES
+    record.expires = doubles[at + EXPIRES]!
+    record.stamp = doubles[at + STAMP]!
+    record.used = doubles[at + USED]!
+    record.cookieExpires = this.cookieExpires(slot)
+  }
+
+  /** Replaces all of an entry's row but its place. */
+  write(slot: number, record: EntryRecord): void {
+    const chunk = this.#chunk(slot)
+    const i = slot & MASK
+    writeCookie(chunk, i, record.cookie)
+    const { doubles } = chunk
+    const at = i * DOUBLES
+    doubles[at + EXPIRES] = record.expires
+    doubles[at + STAMP] = record.stamp
+    doubles[at + USED] = record.used
+    this.#writeCookieExpires(chunk, i, record)
+  }
+
+  markUsed(slot: number, used: number): void {
+    this.#chunk(slot).doubles[(slot & MASK) * DOUBLES + USED] = used
+  }
+
+  /** Gives an entry a later stamp. */
+  restamp(slot: number, stamp: number): void {
+    this.#chunk(slot).doubles[(slot & MASK) * DOUBLES + STAMP] = stamp
+  }
+
+  /** The numbers that say where the cell of `slot` lies, from {@link placeOf} on. */
+  places(slot: number): Uint32Array {
+    return this.#chunk(slot).words
+  }
+
+  /** A slot for an entry that is new. */
+  allocate(): number {
+    const free = this.#free
+    const slot = free === NONE ? this.#slots++ : free
+    if (slot >>> CHUNK_BITS === this.#chunks.length) this.#chunks.push(new Chunk())
+    if (slot === free) this.#free = this.places(slot)[placeOf(slot)]!
+    this.#chunk(slot).words[(slot & MASK) * WORDS + SAVED] = 0
+    return slot
+  }
+
+  /** Gives a slot back whose cell has been given back. */
+  free(slot: number): void {
+    writeCookie(this.#chunk(slot), slot & MASK, undefined)
+    // A list in an array would be copied when it grows, for tens of milliseconds.
+    this.places(slot)[placeOf(slot)] = this.#free
+    this.#free = slot
+  }
+
+  #writeCookieExpires(chunk: Chunk, i: number, record: EntryRecord): void {
+    const { cookieExpires } = record
+    if (!chunk.cookieExpires) {
+      const implied = impliedExpiry(record.cookie, record.expires)
+      if (Object.is(cookieExpires, implied)) return
+      chunk.cookieExpires = Float64Array.from({ length: CHUNK }, (_, other) =>
+        impliedExpiry(cookieAt(chunk, other), chunk.doubles[other * DOUBLES + EXPIRES]!),
+      )
+    }
+    chunk.cookieExpires[i] = cookieExpires
+  }
+
+  #chunk(slot: number): Chunk {
+    return this.#chunks[slot >>> CHUNK_BITS]!
+  }
+}
+
+function cookieAt(chunk: Chunk, i: number): CookieShape | undefined {
+  return chunk.cookies ? chunk.cookies[i] : chunk.palette[chunk.bytes[i * ROW + COOKIE]!]
+}
+
+function writeCookie(chunk: Chunk, i: number, cookie: CookieShape | undefined): void {
+  const { palette, bytes } = chunk
+  if (!chunk.cookies) {
+    const at = i * ROW + COOKIE
+    if (palette[bytes[at]!] === cookie) return
+    let id = palette.indexOf(cookie)
+    if (id < 0 && palette.length < PALETTE_MOST) id = palette.push(cookie) - 1
+    if (id >= 0) {
+      bytes[at] = id
+      return
+    }
+    chunk.cookies = Array.from({ length: CHUNK }, (_, other) => cookieAt(chunk, other))
+  }
+  chunk.cookies[i] = cookie
+}
