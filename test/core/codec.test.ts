@@ -49,6 +49,19 @@ describe('what comes back as itself', () => {
     }
   })
 
+  it('is a session as large as a buffer, or nearly', () => {
+    const codec = new Codec()
+    const filler = '.x'.repeat(35_000)
+    for (const buffer of [4096, 8192, 16_384, 32_768, 65_536]) {
+      for (let length = buffer - 90; length < buffer + 10; length++) {
+        const session = { text: filler.slice(0, length), packed: 'opaque'.repeat(9), number: 1 }
+        const { bytes, start, end } = codec.encode(session)
+        assert.deepStrictEqual(codec.decode({ bytes, start, end }), session)
+        assert.ok(start >= 0 && end <= bytes.length && end - start > length)
+      }
+    }
+  })
+
   it('is text that begins with a byte order mark, or has half a character', () => {
     for (const mark of ['\ufeff', '\ufeff\ufeff', '\ud800', '\udfff', '\udc00\ud800']) {
       for (const length of [0, 1, 2, 3, 14, 15, 60, 61, 62, 63, 64, 65, 250, 4093, 4096]) {
