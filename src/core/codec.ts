@@ -29,8 +29,8 @@ export interface SessionCodec {
   decode(body: Span): Record<string, unknown>
   /** The shared structures in the order of their indexes; append-only. */
   readonly structures: readonly (readonly string[])[]
-  /** Takes over the structures of a file, if that is possible. */
-  adopt(structures: readonly (readonly string[])[]): boolean
+  /** Takes over the structures of a file, from id `from` on, if that is possible. */
+  adopt(structures: readonly (readonly string[])[], from?: number): boolean
   /** While true no structures are added but adopted ones. Default false. */
   frozen: boolean
 }
@@ -107,16 +107,17 @@ export class Codec implements SessionCodec {
 
   /**
    * Takes over the shared structures of a file. Returns true if from then on bodies made with
-   * `structures` decode right: the list is the beginning of ours, or ours of it, which is then
+   * `structures` decode right: they are part of our list, or go on where ours ends, which is then
    * extended. Returns false and changes nothing otherwise: another Codec can read those bodies.
    *
+   * @param from the id of the first of them; default 0
    * @throws StoreError `ERR_DAMAGED` for what is no list of structures
    */
-  adopt(structures: readonly (readonly string[])[]): boolean {
-    if (!isStructureList(structures)) {
+  adopt(structures: readonly (readonly string[])[], from = 0): boolean {
+    if (!isStructureList(structures, from)) {
       throw new StoreError('ERR_DAMAGED', 'The list of shared structures is damaged')
     }
-    return this.#shapes.adopt(structures)
+    return this.#shapes.adopt(structures, from)
   }
 
   #pack(list: readonly Token[], packed: Span, text: string): Span {

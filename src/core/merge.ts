@@ -8,6 +8,7 @@
  */
 import type { Codec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
+import { SidMap } from './sid-map.js'
 import { lengthOf, sameBytes, type Span } from './span.js'
 import type { Table } from './table.js'
 import type { Tombstones } from './tombstones.js'
@@ -76,7 +77,7 @@ export class Merge implements RecordSink {
   stamp = 0
   readonly #target: MergeTarget
   readonly #options: MergeOptions
-  #evicted = new Map<string, number>()
+  readonly #evicted = new SidMap<number>()
   #lineages = new Map<string, { structures: string[][]; codec: BodyCodec | undefined }>()
   #file: { structures: string[][]; codec: BodyCodec | undefined } | undefined
   #decodable = true
@@ -116,7 +117,7 @@ export class Merge implements RecordSink {
       this.#file.codec = undefined
     } else {
       try {
-        this.#target.codec.adopt([...known, keys])
+        this.#target.codec.adopt([keys], id)
       } catch {
         // As above.
       }

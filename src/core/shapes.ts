@@ -105,13 +105,15 @@ export class Shapes {
   }
 
   /**
-   * Takes over a list. Returns true if from then on its ids mean the same here: it is the beginning
-   * of ours, or ours of it, which is then extended. Returns false and changes nothing otherwise.
+   * Takes over a list, or what stands in it from id `from` on. Returns true if from then on its ids
+   * mean the same here: it is part of ours, or goes on where ours ends, which is then extended.
+   * Returns false and changes nothing otherwise.
    */
-  adopt(structures: readonly (readonly string[])[]): boolean {
-    const common = Math.min(structures.length, this.#list.length)
-    for (let id = 0; id < common; id++) {
-      if (!sameKeys(structures[id]!, this.#list[id]!)) return false
+  adopt(structures: readonly (readonly string[])[], from = 0): boolean {
+    const common = Math.min(structures.length, this.#list.length - from)
+    if (common < 0) return false
+    for (let i = 0; i < common; i++) {
+      if (!sameKeys(structures[i]!, this.#list[from + i]!)) return false
     }
     for (const keys of structures.slice(common)) {
       this.#list.push(Object.freeze([...keys]))
@@ -148,11 +150,11 @@ export class Shapes {
   }
 }
 
-/** Whether what a file holds can be a list of structures. */
-export function isStructureList(structures: unknown): structures is string[][] {
+/** Whether what a file holds can be a list of structures, or what stands in it from id `from` on. */
+export function isStructureList(structures: unknown, from = 0): structures is string[][] {
   return (
     Array.isArray(structures) &&
-    structures.length <= MOST_STRUCTURES &&
+    from + structures.length <= MOST_STRUCTURES &&
     structures.every(
       (keys: unknown) =>
         Array.isArray(keys) &&

@@ -234,6 +234,23 @@ describe('adopt', () => {
     assert.deepStrictEqual(first.structures, second.structures)
   })
 
+  it('takes what stands in a list from an id on, where it has those before', () => {
+    const first = new Codec()
+    const bodies = teach(first, 20)
+    const list = onDisk(first)
+    const second = new Codec()
+    assert.equal(second.adopt(list.slice(1), 1), false)
+    assert.equal(second.structures.length, 0)
+    list.forEach((keys, id) => assert.equal(second.adopt([keys], id), true))
+    assert.equal(second.adopt(list.slice(3), 3), true)
+    assert.equal(second.adopt([['other']], 3), false)
+    assert.deepStrictEqual(second.structures, first.structures)
+    decodesAll(second, bodies)
+    const more = Array.from({ length: 1024 - list.length }, (_, i) => [`k${i}`])
+    assert.throws(() => second.adopt([...more, ['last']], list.length), { code: 'ERR_DAMAGED' })
+    assert.equal(second.adopt(more, list.length), true)
+  })
+
   it('refuses another list and changes nothing', () => {
     const codec = new Codec()
     const bodies = teach(codec, 5)

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import type { EntryRecord } from '../../src/core/format.js'
 import { MalformedError } from '../../src/core/format.js'
@@ -191,6 +191,15 @@ describe('bodies', () => {
     merge.needs(structures.length)
     merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
     expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
+  })
+
+  test('are taken over one by one: a thousand of them must not hold the loop', () => {
+    const { target, merge } = begin()
+    const adopted = vi.spyOn(target.codec, 'adopt')
+    const many = Array.from({ length: 1024 }, (_, id) => [`key${id}`])
+    many.forEach((keys, id) => merge.structure(id, keys))
+    expect(structuresOf(target.codec)).toEqual(many)
+    expect(adopted.mock.calls.flatMap(([structures]) => structures)).toHaveLength(many.length)
   })
 
   test('a structure out of order, or one that can be none, costs those that need it alone', () => {
