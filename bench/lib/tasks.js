@@ -8,7 +8,8 @@ import { Pool } from './pool.js'
 import { SessionSource, mix, sessionId } from './sessions.js'
 
 const inFlight = 256
-const poolSize = 4500
+/** Few enough to lie in the processor's caches, as a session does that a request has just worked on. */
+const atHand = 180
 
 /**
  * @param {any} opened
@@ -48,27 +49,28 @@ export async function fillFromPool(store, pool, from, count) {
 export const commonTasks = {
   /**
    * @param {{ system: string, place: import('../systems/index.js').Place, overrides?: any,
-   *   from?: number, count?: number, poolOf?: number, restored?: string,
-   *   shapes?: import('./sessions.js').Shape[] }} args `poolOf`: fill with so many different sessions
-   *   only, again and again; `restored`: don't fill, start with a copy of that folder's files
+   *   from?: number, count?: number, poolOf?: number, fromPool?: boolean, restored?: string,
+   *   shapes?: import('./sessions.js').Shape[] }} args `poolOf`: how many sessions are made
+   *   beforehand, to be set; `fromPool`: fill with these only, again and again; `restored`: don't
+   *   fill, start with a copy of that folder's files
    * @param {Record<string, any>} state gets `opened`, `store`, `source`, `count`, `pool`
    */
   async open(args, state) {
-    const { system, place, overrides, from = 0, count = 0, poolOf, restored } = args
+    const { system, place, overrides, from = 0, count = 0, fromPool = false, restored } = args
     if (restored) cpSync(restored, place.folder, { recursive: true })
     state.opened = await systemOf(system).open(place, overrides)
     state.store = state.opened.store
     state.store.on?.('error', (/** @type {unknown} */ error) => (state.failure ??= error))
     state.source = new SessionSource(args.shapes ?? mix())
     state.count = count
-    state.pool = new Pool(state.source, poolOf ?? poolSize)
+    state.pool = new Pool(state.source, args.poolOf ?? atHand)
     if (restored) {
       const length = await state.store.length()
       if (length !== count) throw new Error(`${length} sessions came back, not ${count}`)
       return
     }
-    if (poolOf === undefined) await fill(state.opened, state.source, from, count)
-    else await fillFromPool(state.store, state.pool, from, count)
+    if (fromPool) await fillFromPool(state.store, state.pool, from, count)
+    else await fill(state.opened, state.source, from, count)
     await state.opened.settle?.()
   },
 

@@ -90,7 +90,7 @@ export async function run(context) {
         quick: false,
       })),
       rounds: context.size(2, 1),
-      open: { count, poolOf: 4500, overrides },
+      open: { count, fromPool: true, overrides },
       measure: (worker) => worker.call('round', limits),
     })
     for (const { failed } of outcomes) if (failed) notes.push(`${howMany(count)} failed: ${failed}`)

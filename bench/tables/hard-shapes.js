@@ -54,7 +54,13 @@ export async function run(context) {
       table: 'hard-shapes',
       systems: context.only(ours, theirs),
       rounds,
-      open: { shape, ...context.size({}, { poolOf: 200 }), count: context.size(count, count / 20) },
+      open: {
+        shape,
+        // So many that shapes which are hard to learn stay so.
+        poolOf: context.size(4500, 200),
+        fromPool: context.quick,
+        count: context.size(count, count / 20),
+      },
       measure: (worker) => worker.call('round', { ms: context.size(500, 60) }),
     })
     const figures = new Map()

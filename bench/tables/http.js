@@ -64,7 +64,7 @@ export async function run(context) {
         table: 'http',
         systems: context.only(ours, theirs).map((system) => ({ ...system, quick: false })),
         rounds: context.size(3, 1),
-        open: { count, poolOf: 4500 },
+        open: { count, fromPool: true },
         core: cores?.server,
         measure: (worker, system) => measure(context, { worker, loader, system, count }),
       })
