@@ -5,7 +5,7 @@ export type { StoreEvents, StoreStats } from './store.js'
 export { gracefulShutdown } from './shutdown.js'
 export type { ShutdownOptions } from './shutdown.js'
 export { StoreError } from './core/errors.js'
-export type { ArgumentErrorCode, StoreErrorCode } from './core/errors.js'
+export type { ArgumentErrorCode, StoreErrorCode, WarningCode } from './core/errors.js'
 export type {
   Dispose,
   DisposeReason,

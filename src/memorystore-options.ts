@@ -6,6 +6,7 @@
  * everywhere else.
  */
 import type { SessionData } from 'express-session'
+import { warn } from './core/errors.js'
 import { LONGEST_TTL, wrong } from './core/option-values.js'
 import type { DisposeReason, PersistentMemoryStoreOptions, Serializer } from './core/options.js'
 
@@ -59,7 +60,6 @@ export type ShownOptions = Omit<Theirs, 'serializer' | 'max'> & { max: number }
 export type MemoryStoreTtl = (options: ShownOptions, session: SessionData, sid: string) => number
 
 const ONE_DAY = 86_400_000
-const MOST_IN_A_MAP = 2 ** 24
 
 const NAMES: Record<keyof MemoryStoreOptions, 'theirs' | 'ours'> = {
   checkPeriod: 'theirs',
@@ -125,7 +125,7 @@ export function translate(
 
 /** The limit that lru-cache saw in a `max`; `Infinity`: none. */
 export function boundOf(max: unknown): number {
-  if (typeof max !== 'number' || !(max > 0) || max > MOST_IN_A_MAP) return Infinity
+  if (typeof max !== 'number' || !(max > 0) || max > Number.MAX_SAFE_INTEGER) return Infinity
   return Math.max(1, Math.floor(max))
 }
 
@@ -145,9 +145,6 @@ function warnOfUnknown(given: object): void {
     if (Object.hasOwn(NAMES, name) || warned.has(name)) continue
     warned.add(name)
     const message = `Unknown option \`${name.slice(0, 40)}\` is ignored; the options are `
-    process.emitWarning(message + Object.keys(NAMES).join(', '), {
-      type: 'PersistentMemoryStoreWarning',
-      code: 'PMS_OPTION_UNKNOWN',
-    })
+    warn('PMS_OPTION_UNKNOWN', message + Object.keys(NAMES).join(', '))
   }
 }

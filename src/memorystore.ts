@@ -38,6 +38,7 @@ interface MemoryStoreProperties {
  * As in memorystore, `length` counts expired sessions that nobody has noticed yet, and an error that
  * nobody takes, by a callback or from the promise, is ignored.
  */
+// Omit: without the private fields, which TypeScript would tell from those of another class.
 export type MemoryStore = Omit<PersistentMemoryStore, never> & MemoryStoreProperties
 
 /** The class that {@link createMemoryStore} makes. */

@@ -11,7 +11,7 @@ import { Server as HttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import { constants } from 'node:os'
 import { setImmediate as immediate } from 'node:timers/promises'
-import { withCode } from './core/errors.js'
+import { warn, withCode } from './core/errors.js'
 import { typeName, wrong } from './core/option-values.js'
 
 /** The options of {@link gracefulShutdown}. */
@@ -225,10 +225,6 @@ function has(value: unknown, method: string): boolean {
 function isCatchable(signal: unknown): signal is NodeJS.Signals {
   const known = typeof signal === 'string' && Object.hasOwn(constants.signals, signal)
   return known && signal !== 'SIGKILL' && signal !== 'SIGSTOP'
-}
-
-function warn(code: string, message: string): void {
-  process.emitWarning(message, { type: 'PersistentMemoryStoreWarning', code })
 }
 
 function ignore(): void {

@@ -1,5 +1,5 @@
 /**
- * Every error this package makes, with its stable code.
+ * Every error and process warning that this package makes, with its stable code.
  *
  * Codes are the contract, messages are not. A background failure is a StoreError that is emitted or
  * warned about; a wrong argument is a TypeError or RangeError with a code; a session that is not
@@ -36,6 +36,21 @@ export type StoreErrorCode =
 /** Codes carried by the TypeError or RangeError that a wrong argument causes. */
 export type ArgumentErrorCode = 'ERR_OPTION_UNKNOWN' | 'ERR_OPTION_VALUE' | 'ERR_SESSION_ENCODE'
 
+/** Codes of process warnings about what is likely a mistake. */
+export type WarningCode =
+  /** A `ttl` of more than a year: the unit is seconds. */
+  | 'PMS_TTL_UNIT'
+  /** The drop-in for memorystore ignores an option. */
+  | 'PMS_OPTION_UNKNOWN'
+  /** A store was made in a worker of node:cluster. */
+  | 'PMS_CLUSTER'
+  /** A successor has waited longer than `takeoverTimeout`. */
+  | 'PMS_WAITING'
+  /** A graceful shutdown cut requests off. */
+  | 'PMS_SHUTDOWN_TIMEOUT'
+  /** A graceful shutdown could not write sessions. */
+  | 'PMS_SHUTDOWN_UNSAVED'
+
 /** What is known of a failure beside its message. */
 export interface StoreErrorDetails {
   /** The file concerned. */
@@ -50,7 +65,9 @@ export interface StoreErrorDetails {
 export class StoreError extends Error {
   override readonly name = 'StoreError'
   readonly code: StoreErrorCode
+  /** The file concerned, where it is one. */
   readonly path?: string
+  /** Bytes from the start of that file, where a place in it is concerned. */
   readonly offset?: number
 
   constructor(code: StoreErrorCode, message: string, details: StoreErrorDetails = {}) {
@@ -67,4 +84,9 @@ export function withCode<E extends Error>(
   code: ArgumentErrorCode,
 ): E & { code: ArgumentErrorCode } {
   return Object.assign(error, { code })
+}
+
+/** Warns whoever runs the process. With the code of an error where nobody listens to errors. */
+export function warn(code: WarningCode | StoreErrorCode, message: string): void {
+  process.emitWarning(message, { type: 'PersistentMemoryStoreWarning', code })
 }

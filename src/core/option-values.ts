@@ -17,7 +17,6 @@ export type Parse<T> = (value: unknown, name: string) => T
 export const LONGEST_TTL = 8e15
 /** setTimeout takes a longer delay for one millisecond. */
 const LONGEST_TIMER = 2 ** 31 - 1
-const MOST_IN_A_MAP = 2 ** 24
 
 const DURATION_UNITS = new Map([
   ...units(1, 'ms msec msecs millisecond milliseconds'),
@@ -64,13 +63,11 @@ export function wholeMs(ms: number): number {
   return Math.max(1, Math.round(ms))
 }
 
-/** A whole number that a Map can hold; 0 for `0` and `Infinity`. */
+/** A whole number from 0 on; 0 for `Infinity`. */
 export function count(value: unknown, name: string): number {
   if (value === Infinity) return 0
-  if (typeof value === 'number' && Number.isInteger(value)) {
-    if (value >= 0 && value <= MOST_IN_A_MAP) return value
-  }
-  const expected = `a whole number of sessions up to ${MOST_IN_A_MAP}, or 0 for no limit`
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  const expected = 'a whole number of sessions, or 0 for no limit'
   throw wrong(name, expected, value, typeof value === 'number')
 }
 

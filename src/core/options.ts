@@ -7,7 +7,7 @@
  */
 import { resolve } from 'node:path'
 import type { SessionData } from 'express-session'
-import { withCode } from './errors.js'
+import { warn, withCode } from './errors.js'
 import * as read from './option-values.js'
 
 /** What a crash may lose: all since the last snapshot, the last second, or nothing acknowledged. */
@@ -19,12 +19,17 @@ export type DisposeReason = 'expired' | 'evicted' | 'destroyed' | 'replaced'
 /** The lifetime of one session in seconds; 0 or less: it is over already. Fractions count. */
 export type TtlFunction = (session: SessionData, sid: string) => number
 
-/** Told of each session that leaves the memory. */
+/**
+ * Told of each session that leaves the memory, after it has left. What it returns is ignored; an
+ * error that it throws is emitted as a StoreError `ERR_HOOK`.
+ */
 export type Dispose = (sid: string, session: SessionData, reason: DisposeReason) => void
 
-/** Turns sessions into text and back, in place of the built-in encoding. */
+/** Turns sessions into text and back, in place of the built-in encoding. Synchronous. */
 export interface Serializer {
+  /** Is given a session without its cookie, `id` and `req`. What it throws goes to whoever called `set`. */
   stringify(session: SessionData): string
+  /** Where it throws, the session is as if it couldn't be decoded: `ERR_SESSION_DECODE`. */
   parse(text: string): SessionData
 }
 
@@ -58,9 +63,8 @@ export interface PersistentMemoryStoreOptions {
    */
   ttl?: number | string | TtlFunction | undefined
   /**
-   * The most sessions to hold; the least recently used is evicted. `0` or `Infinity`: no limit. At
-   * most 16 777 216, as many as one Map can hold; room for the list is taken at once. Default: no
-   * limit.
+   * The most sessions to hold, a whole number; the least recently used is evicted. `0` or
+   * `Infinity`: no limit. Default: no limit.
    */
   max?: number | undefined
   /**
@@ -92,14 +96,17 @@ export interface PersistentMemoryStoreOptions {
   onCorrupt?: 'salvage' | 'throw' | undefined
   /** How large the journal may grow, as a multiple of the snapshot (16 MiB at least). Default: 1. */
   journalMaxRatio?: number | undefined
-  /** Another process owns the file: follow what it writes and take over, or throw. Default: follow. */
+  /** Another process owns the file: follow what it writes and take over, or throw. Default: `'follow'`. */
   onOwned?: 'follow' | 'throw' | undefined
   /**
    * Milliseconds that a follower waits for its turn before it warns. From 1 to 2 147 483 647.
    * Default: 60 000, one minute.
    */
   takeoverTimeout?: number | undefined
-  /** Follow what other processes do to the file. Default: `true`. */
+  /**
+   * Look at the folder four times a second. `false`: a successor looks every second, and a file that
+   * somebody puts at the path is not merged until a snapshot takes its place. Default: `true`.
+   */
   watch?: boolean | undefined
 }
 
@@ -230,10 +237,10 @@ let unitWarned = false
 function warnOfUnit(seconds: number): void {
   if (unitWarned) return
   unitWarned = true
-  process.emitWarning(
+  warn(
+    'PMS_TTL_UNIT',
     `\`ttl\` is in seconds, and ${seconds} of them are more than a year. memorystore counts in ` +
       "milliseconds. A string with a unit, like '14d', leaves no doubt.",
-    { type: 'PersistentMemoryStoreWarning', code: 'PMS_TTL_UNIT' },
   )
 }
 

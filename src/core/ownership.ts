@@ -3,9 +3,9 @@
  * it: two processes on one path are a deploy or a mistake, and whoever reads this has to find out
  * which, and what to do. No I/O but process warnings.
  */
-import { StoreError } from './errors.js'
+import { StoreError, warn } from './errors.js'
 
-/** `owner` writes; `successor` follows the owner; `none`: memory only, or not open. */
+/** `owner` writes; `successor` follows the owner; `none`: still opening, could not open, closed, or the lease was lost. */
 export type Role = 'owner' | 'successor' | 'none'
 
 /** Who owns the files, as `stats()` and events tell it. */
@@ -57,20 +57,20 @@ export function lookError(path: string, cause: unknown): StoreError {
 
 /** A successor has waited for `ms`. */
 export function warnOfWaiting(path: string, pid: number, ms: number): void {
-  process.emitWarning(
+  warn(
+    'PMS_WAITING',
     `Process ${pid} has owned ${path} for as long as this one has waited for it to stop, ` +
       `${ms / 1000} s. Until it does, what changes here is in memory only, and each of the two sees ` +
       'its own sessions. If the app was started twice by mistake, stop one; if both are meant to ' +
       'stay, see "More than one process" in the README',
-    { type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' },
   )
 }
 
 /** A store has been opened in a worker of node:cluster. */
 export function warnOfCluster(): void {
-  process.emitWarning(
+  warn(
+    'PMS_CLUSTER',
     'A store in a cluster worker shares no sessions with the other workers: see "More than one ' +
       'process" in the README',
-    { type: 'PersistentMemoryStoreWarning', code: 'PMS_CLUSTER' },
   )
 }

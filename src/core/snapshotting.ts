@@ -15,8 +15,11 @@ import type { Pending } from './pending.js'
 
 /** What a snapshot that was written amounts to. */
 export interface SnapshotReport {
+  /** Live sessions in it. */
   sessions: number
+  /** Of the file. */
   bytes: number
+  /** Milliseconds from its beginning until it had its name. */
   durationMs: number
 }
 
