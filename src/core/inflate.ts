@@ -17,9 +17,10 @@ import { WIDE } from './wide.js'
 const ABSENT = Symbol('absent')
 
 /** What is no flattened session. The codec answers it; it says nothing of the session. */
-class NoSessionError extends Error {}
+export class NoSessionError extends Error {}
 
 const NOTHING = spanOf(Buffer.alloc(0))
+
 /** Makes sessions anew, one after the other. */
 export class Inflater {
   readonly #shapes: Shapes

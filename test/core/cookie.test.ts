@@ -192,7 +192,7 @@ describe('the text of a shape in a file', () => {
   test.each([...none, '["later",{}]', '[1,{}]', '["date",{}', '["date",{},1]', '["date","x"]'])(
     'is refused where it is not one: %s',
     (text) => {
-      expect(() => new CookieShapes().parse(text)).toThrow()
+      expect(() => new CookieShapes().parse(text)).toThrow(SyntaxError)
     },
   )
 

@@ -85,7 +85,9 @@ describe('replacing a file', () => {
       code: 'ENOENT',
     })
     await mkdir(path)
-    await expect(files.replace(path, chunks('x'), nothing)).rejects.toThrow()
+    await expect(files.replace(path, chunks('x'), nothing)).rejects.toMatchObject({
+      code: 'EISDIR',
+    })
     expect(await names()).toEqual(['sessions.snapshot'])
   })
 
@@ -143,7 +145,9 @@ describe('a log', () => {
       await log.append(Buffer.from('one two'))
       expect(short).toHaveBeenCalledTimes(3)
       await log.close()
-      await expect(log.append(Buffer.from('three'))).rejects.toThrow()
+      await expect(log.append(Buffer.from('three'))).rejects.toMatchObject({
+        code: 'ERR_OUT_OF_RANGE',
+      })
     } finally {
       Object.assign(fs, { write })
       syncBuiltinESMExports()
