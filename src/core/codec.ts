@@ -54,7 +54,7 @@ export class Codec implements SessionCodec {
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH)
   /** The body that was made last. */
   readonly #packed: Span = { bytes: this.#scratch, start: 0, end: 0 }
-  /** Not here while an encode is under way: a session's own code may begin another. */
+  /** `undefined` while an encode is under way: a session's own code may begin another. */
   #packing: Packing | undefined
 
   get frozen(): boolean {

@@ -114,7 +114,7 @@ export class CookieShapes {
   }
 }
 
-/** When a cookie expires that says when, unless something else ends the session before it. */
+/** The expiry of a cookie that has one, unless something else ends the session earlier. */
 export function impliedExpiry(cookie: CookieShape | undefined, expires: number): number {
   return cookie?.form === 'date' ? expires : NaN
 }

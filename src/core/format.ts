@@ -15,18 +15,19 @@
  *     [1, id, [key, …]]                                          a structure that bodies refer to
  *     [2, id, text]                                              a cookie shape, valid in this frame
  *     [3, sid, expires, stamp, used, cookie, cookieExpires, body]  an entry
- *     [3, sid, expires, stamp, cookie, body]                       the same, with nothing more to tell
+ *     [3, sid, expires, stamp, cookie, body]                     in brief: `used` is 0 and
+ *                                                                cookieExpires is implied
  *     [4, sid, expires, stamp, used, cookie, cookieExpires]        a touch: all but the body
- *     [4, sid, expires, stamp, cookie]                             the same, with nothing more to tell
+ *     [4, sid, expires, stamp, cookie]                           in brief, likewise
  *     [5, sid, stamp, until]                                     a removal
  *     [6, stamp]                                                 a clear: all up to that stamp
  *     [7, count]                                                 bodies of this frame refer to no
  *                                                                structure from this id on
  *
- * Times are epoch milliseconds; expires and stamp are told by how far they are past those before
- * them. A stamp orders changes and is not a time. `used` is how far the
- * last use is past the stamp. cookie is the id of a cookie shape or nil. Of two records of one
- * session the one with the higher stamp holds, wherever they stand.
+ * Times are epoch milliseconds; expires and stamp are deltas to those of the record before. A stamp
+ * orders changes and is not a time. `used` is how far the last use is past the stamp. cookie is the
+ * id of a cookie shape or nil. Of two records of one session the one with the higher stamp holds,
+ * wherever they stand.
  */
 import { crc32 } from 'node:zlib'
 import type { CookieShape } from './cookie.js'

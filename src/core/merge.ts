@@ -135,7 +135,7 @@ export class Merge implements RecordSink {
     const { table, tombstones } = this.#target
     const { own, events } = this.#options
     if (own?.removals.has(record.sid)) {
-      // Destroyed here: what the other process does to it lives no longer for that, in no file.
+      // Destroyed here: the removal is kept until the expiry that the other process gave it.
       const removal = tombstones.get(record.sid)
       if (removal) tombstones.add(record.sid, removal.stamp, record.expires)
       return

@@ -32,10 +32,7 @@ export function ownIdentity(): ProcessIdentity {
   }
 }
 
-/**
- * Whether a process lives. `unknown` where it can't be seen from here: then only what it does
- * tells.
- */
+/** Whether a process lives. `unknown` where it can't be seen from here: then only its signs of life tell. */
 export function isAlive(other: ProcessIdentity, own: ProcessIdentity): boolean | 'unknown' {
   // The same machine in another run of it: nothing of that run is left.
   const sameMachine = other.machine !== '' && other.machine === own.machine

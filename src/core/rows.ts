@@ -19,17 +19,20 @@ const LATEST = 0xffffffff
 
 /** Bytes of an entry's row: its numbers lie side by side, so that a read at random waits for memory once. */
 const ROW = 48
-/** Where they stand in a row, counted in doubles, */
+/** A row begins with three doubles. */
 const DOUBLES = ROW / Float64Array.BYTES_PER_ELEMENT
 const EXPIRES = 0
 const STAMP = 1
 const USED = 2
-/** in words: where the cell lies, of no length where there is no entry; the expiry that the files hold, */
+/** Words follow, counted from the start of the row. */
 const WORDS = ROW / Uint32Array.BYTES_PER_ELEMENT
+/** Where the cell lies; of no length where there is no entry. */
 const PLACED = 6
+/** The expiry that the files hold, in seconds. */
 const SAVED = PLACED + PLACE
-/** and in bytes: what changes.ts notes of the slot, of which it outlives the session; the cookie. */
+/** Bytes come last. What changes.ts notes of the slot, which outlives the session in it. */
 const FLAGS = (SAVED + 1) * Uint32Array.BYTES_PER_ELEMENT
+/** Which cookie of the palette. */
 const COOKIE = FLAGS + 1
 /** So many cookies can a byte tell from each other. */
 const PALETTE_MOST = 256

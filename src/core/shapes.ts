@@ -6,6 +6,7 @@
  * keys. Objects keyed by data never recur, so they never fill the list, and the trie drops what it
  * has tried when that becomes too much. Never keeps a value.
  */
+
 /** An object is given a structure when its shape has been met this often. */
 const SIGHTINGS = 8
 const MOST_KEYS = 64

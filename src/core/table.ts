@@ -25,9 +25,9 @@ export interface TableLimits {
 
 /** The table. `onEvict` is called with the slot of an entry that a limit drops, still readable. */
 export class Table {
-  readonly limits: TableLimits
   /** Called with a slot that has flags when its session is about to go, still readable. */
   onLeave: ((slot: number) => void) | undefined
+  readonly #limits: TableLimits
   #index = this.#makeIndex()
   /** The order of use, where there is a limit and nothing is being loaded. */
   #lru: LruIndex | undefined
@@ -37,7 +37,7 @@ export class Table {
   #onEvict: (slot: number) => void
 
   constructor(limits: TableLimits, onEvict: (slot: number) => void) {
-    this.limits = limits
+    this.#limits = limits
     this.#onEvict = onEvict
     this.#lru = this.#makeOrder()
   }
@@ -73,7 +73,7 @@ export class Table {
 
   /** Whether an entry of these sizes can be held at all. */
   fits(sid: string, length: number): boolean {
-    return this.limits.maxBytes === 0 || sid.length + length <= this.limits.maxBytes
+    return this.#limits.maxBytes === 0 || sid.length + length <= this.#limits.maxBytes
   }
 
   /**
@@ -126,7 +126,7 @@ export class Table {
 
   /** Restores recency from what the records said and puts the limits back in force. */
   endLoad(): void {
-    if (this.limits.max === 0 && this.limits.maxBytes === 0) return
+    if (this.#limits.max === 0 && this.#limits.maxBytes === 0) return
     const slots = new Uint32Array(this.size)
     let count = 0
     for (let slot = 0; slot < this.slots; slot++) {
@@ -244,7 +244,7 @@ export class Table {
 
   /** Evicts until the limits are kept: by then the entry used last, which fits, is never the next. */
   #shrink(): void {
-    const { max, maxBytes } = this.limits
+    const { max, maxBytes } = this.#limits
     while (this.#lru) {
       const over = (max > 0 && this.#lru.size > max) || (maxBytes > 0 && this.#bytes > maxBytes)
       const slot = over ? this.#lru.pop() : -1
@@ -270,7 +270,7 @@ export class Table {
   }
 
   #makeOrder(): LruIndex | undefined {
-    const { max, maxBytes } = this.limits
+    const { max, maxBytes } = this.#limits
     return max > 0 || maxBytes > 0 ? new LruIndex(max) : undefined
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Those who wait for the same write, in the order they came, and over how long they did.
+ * Those who wait for the same write, in the order they came, and the time from the first to the last.
  *
  * Answers each once, all or a half at a time. Knows nothing of what is written.
  */
