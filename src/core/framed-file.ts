@@ -18,7 +18,10 @@ import {
 } from './format.js'
 import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
 import { decodeHeaderPayload, type FileHeader, FORMAT_NAME, HEADER_FRAME } from './header.js'
-import { STRETCH, Window } from './window.js'
+import { Window } from './window.js'
+
+/** Bytes made to look like frames may cost a checksum of so many bytes beyond four times the file. */
+const SEARCHED_MOST = 256 * 1024 * 1024
 
 /** A stretch of a file that is not whole frames. */
 export interface Damage {
@@ -169,10 +172,9 @@ export class FramedFile {
     return length
   }
 
-  /** Where the next whole frame behind `scan.end` starts, or -1. */
+  /** Where the next whole frame behind `scan.end` starts; -1: nowhere; the file's end: too much looks like one. */
   async #resync(window: Window, scan: FrameScan): Promise<number> {
-    // Bytes made to look like frames must not cost a checksum of the rest of the file each.
-    let budget = this.size * 4 + STRETCH
+    let budget = this.size * 4 + SEARCHED_MOST
     for (let at = scan.end + 1; at + FRAME_HEADER <= this.size;) {
       const bytes = await window.rest(at)
       const found = findHead(bytes)
@@ -183,13 +185,12 @@ export class FramedFile {
       at += found
       const head = await window.at(at, FRAME_HEADER)
       const frame = head.length < FRAME_HEADER ? undefined : parseFrameHeader(head, 0)
-      if (
-        frame &&
-        frame.sequence >= scan.sequence &&
-        at + FRAME_HEADER + frame.length <= this.size
-      ) {
+      // No more frames can be lost than have room in between.
+      const lost = frame ? frame.sequence - scan.sequence : -1
+      const possible = lost >= 0 && lost <= (at - scan.end) / FRAME_HEADER
+      if (frame && possible && at + FRAME_HEADER + frame.length <= this.size) {
         budget -= frame.length
-        if (budget < 0) return -1
+        if (budget < 0) return this.size
         const whole = await window.at(at, FRAME_HEADER + frame.length)
         const checksum = frameChecksum(this.#idChecksum, whole, whole.subarray(FRAME_HEADER))
         if (checksum === frame.checksum) return at
