@@ -168,8 +168,15 @@ export class Merge implements RecordSink {
     }
     const translated = this.#file ? this.#translate(this.#file, body) : body
     if (again && sameBytes(translated, table.body(slot))) return
-    if (!table.fits(record.sid, lengthOf(translated))) return
+    if (!table.fits(record.sid, lengthOf(translated))) {
+      // Evicted as it comes; what it has replaced is no session any more.
+      this.#noteEvicted(record.sid, record.stamp)
+      if (slot >= 0) this.#remove(slot)
+      return
+    }
     const put = table.put(record, translated)
+    // Whoever was told of an eviction may have dropped it.
+    if (!table.has(put)) return
     table.markSaved(put)
     this.counts.applied++
     events?.seen?.(put)
@@ -183,16 +190,14 @@ export class Merge implements RecordSink {
     const slot = table.find(sid)
     const known = tombstones.get(sid)
     // Destroyed there beats whatever its own requests did here, however late; but only once.
-    const news = until > this.#options.now() && (!known || known.stamp < stamp)
-    const overruled = news && this.#options.own?.sets.has(sid) === true
-    if (slot >= 0 && (overruled || table.stamp(slot) <= stamp)) this.#remove(slot)
-    // Evicted: no secret, but an older file must not bring it back in the place of another.
-    if (this.#options.olderFollow && until === 0) {
-      this.#evicted.set(sid, Math.max(stamp, this.#evicted.get(sid) ?? 0))
-    }
-    if (news) {
-      tombstones.add(sid, Math.max(stamp, known?.stamp ?? 0), until)
-    }
+    const changed = until > 0 && this.#options.own?.sets.has(sid) === true
+    // What was changed here may have been made to live longer than its end there.
+    const last = changed && slot >= 0 ? Math.max(until, table.expires(slot)) : until
+    const news = last > this.#options.now() && (!known || known.stamp < stamp)
+    if (slot >= 0 && ((changed && news) || table.stamp(slot) <= stamp)) this.#remove(slot)
+    // No secret, but an older file must not bring it back in the place of another.
+    if (this.#options.olderFollow && until === 0) this.#noteEvicted(sid, stamp)
+    if (news) tombstones.add(sid, Math.max(stamp, known?.stamp ?? 0), last)
   }
 
   clear(stamp: number): void {
@@ -204,6 +209,10 @@ export class Merge implements RecordSink {
       if (table.has(slot) && table.stamp(slot) <= stamp) this.#remove(slot)
     }
     tombstones.clear(stamp)
+  }
+
+  #noteEvicted(sid: string, stamp: number): void {
+    this.#evicted.set(sid, Math.max(stamp, this.#evicted.get(sid) ?? 0))
   }
 
   #remove(slot: number): void {

@@ -155,6 +155,17 @@ describe('between processes', () => {
     expect(Object.keys(contentsOf(target))).toEqual(['made anew there'])
   })
 
+  test('and for as long as they made it live, though it would have ended by now', () => {
+    const mine = own()
+    const { target, entry, merge } = begin({ own: mine })
+    entry('a', 5)
+    mine.sets.add('a')
+    merge.removal('a', 4, NOON - 1)
+    entry('a', 3)
+    expect(contentsOf(target)).toEqual({})
+    expect(target.tombstones.get('a')).toEqual({ stamp: 4, until: LATER })
+  })
+
   test('an eviction there destroys nothing that was changed here', () => {
     const mine = own()
     const { target, entry, merge } = begin({ own: mine })
@@ -224,6 +235,18 @@ describe('bodies', () => {
   test('too large for `maxBytes` are left out', () => {
     const { target, entry } = begin({}, { max: 0, maxBytes: 4 })
     entry('a sid that is longer than that', 1)
+    expect(contentsOf(target)).toEqual({})
+  })
+
+  test.each([
+    [1, 2],
+    [2, 1],
+  ])('nor does what they have replaced come in their place (%i before %i)', (...stamps) => {
+    const { target, merge } = begin({}, { max: 0, maxBytes: 40 })
+    for (const stamp of stamps) {
+      const data = { v: 'x'.repeat(stamp === 2 ? 100 : 1) }
+      merge.entry(recordOf({ sid: 'a', stamp }), codec.encode(data))
+    }
     expect(contentsOf(target)).toEqual({})
   })
 })
