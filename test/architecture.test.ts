@@ -37,6 +37,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/span'],
       ['core/packing'],
       ['core/wide'],
+      ['core/names'],
     ],
   },
   {

@@ -14,7 +14,7 @@ import { FramedFile } from './framed-file.js'
 import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
 import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
-import { journalNumber, journalPath } from './inventory.js'
+import { journalNumber, journalPath } from './names.js'
 import { type Positions, readRecords, type Recovery } from './recover.js'
 
 /** What a follower reads from and into. */

@@ -1,13 +1,13 @@
 /**
- * Which files there are at a path, and what they are called. Opens them and reads their headers,
- * says clearly what can't be opened and why, and reads no records.
+ * Which files there are at a path. Opens them and reads their headers, says clearly what can't be
+ * opened and why, and reads no records.
  */
-import { basename } from 'node:path'
 import type { KeyRing } from './cipher.js'
 import { StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
 import { FramedFile } from './framed-file.js'
 import type { FileHeader } from './header.js'
+import { journalNumber, journalPath, previousPath } from './names.js'
 
 /** What finding files needs. */
 export interface InventoryContext {
@@ -46,33 +46,6 @@ export interface JournalFile {
   readonly generation: number
   /** Bytes of whole frames. */
   readonly bytes: number
-}
-
-/** The number of a journal by its name, or -1. */
-export function journalNumber(path: string, name: string): number {
-  const match = /^\.journal-(\d{1,15})$/.exec(name.slice(basename(path).length))
-  return match ? Number(match[1]) : -1
-}
-
-/** The path of a journal by its number. */
-export function journalPath(path: string, number: number): string {
-  return `${path}.journal-${number}`
-}
-
-/** The name that the generation before keeps. */
-export function previousPath(path: string): string {
-  return `${path}.1`
-}
-
-/** Whether a name is that of a file that a killed process left half written. */
-export function isLeftover(path: string, name: string): boolean {
-  const suffix = name.slice(basename(path).length)
-  return /^(\.1)?\.\d{6,10}$/.test(suffix) || /^\.(lease|successor)-.*\.[0-9a-f]{12}$/.test(suffix)
-}
-
-/** Where a damaged file is copied to. */
-export function corruptPath(path: string, now: number): string {
-  return `${path}.corrupt-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`
 }
 
 /**

@@ -1,17 +1,17 @@
 /**
  * Who may write: one process at a time holds the lease of a path.
  *
- * A lease is a note `<path>.lease-<term>`. The highest term counts; a term is created once and for
- * all, so that of several who see the same owner gone exactly one gets the next. A lease that is
- * given up stays, marked so, for the terms to go on from. The owner dates its lease now and then:
- * whoever cannot see its process sees that. Nothing here writes sessions.
+ * A lease is a note, named by its term. The highest term counts; a term is created once and for all,
+ * so that of several who see the same owner gone exactly one gets the next. A lease that is given up
+ * stays, marked so, for the terms to go on from. The owner dates its lease now and then: whoever
+ * cannot see its process sees that. Nothing here writes sessions.
  */
 import { randomBytes } from 'node:crypto'
-import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from './clock.js'
 import { DATE_EVERY, Dates } from './dating.js'
 import { StoreError } from './errors.js'
+import { leasePath, leaseTerm } from './names.js'
 import type { Note, Notes } from './notes.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
@@ -231,16 +231,11 @@ export class LeaseHolder implements Lease {
   }
 
   #parse(names: string[]): number[] {
-    const prefix = `${basename(this.#path)}.lease-`
-    return names
-      .filter((name) => name.startsWith(prefix))
-      .map((name) => name.slice(prefix.length))
-      .filter((term) => /^\d{1,15}$/.test(term))
-      .map(Number)
+    return names.map((name) => leaseTerm(this.#path, name)).filter((term) => term >= 0)
   }
 
   #leasePath(term: number): string {
-    return `${this.#path}.lease-${term}`
+    return leasePath(this.#path, term)
   }
 }
 

@@ -12,13 +12,13 @@ import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
 import { Intake } from './intake.js'
-import { previousPath } from './inventory.js'
 import type { LeaseHolder } from './lease.js'
 import type { MergeTarget, OwnChanges } from './merge.js'
+import { roleOf } from './names.js'
 import type { ResolvedOptions } from './options.js'
 import { Persistence, type SnapshotReport } from './persistence.js'
 import type { Recovery } from './recover.js'
-import { SUCCESSOR, type Successors } from './successors.js'
+import type { Successors } from './successors.js'
 import { watch } from './watch.js'
 
 export interface OwningContext {
@@ -134,10 +134,11 @@ export class Owning {
 }
 
 function cares(suffix: string): boolean {
-  return isSnapshot(suffix) || suffix.startsWith(SUCCESSOR)
+  return isSnapshot(suffix) || roleOf(suffix) === 'successor'
 }
 
 /** Whether it is the snapshot's name, or that of the one before. */
 function isSnapshot(suffix: string): boolean {
-  return suffix === '' || suffix === previousPath('')
+  const role = roleOf(suffix)
+  return role === 'snapshot' || role === 'previous'
 }

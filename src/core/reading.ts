@@ -11,6 +11,7 @@ import type { Damage, FramedFile, FrameScan } from './framed-file.js'
 import { HEAD_LENGTH } from './frames.js'
 import type { Inventory, OpenedFile } from './inventory.js'
 import { Merge, type MergeTarget } from './merge.js'
+import { journalPath } from './names.js'
 import { RecordReader } from './records.js'
 import { decodeFooter, type SnapshotFooter } from './snapshot.js'
 
@@ -94,7 +95,7 @@ export async function readAll(
   }
   if (snapshot?.file && !snapshot.file.header.tail && !newer.some(ofGeneration(generation))) {
     // The number is not known any more; the name says what is meant.
-    const path = `${context.path}.journal-…`
+    const path = journalPath(context.path, '…')
     reading.reports.push({ ...report(snapshot, 'missing'), path, kind: 'journal', bytes: 0 })
   }
   if (careful && damagedSnapshot && previous?.file && belongs(previous)) {

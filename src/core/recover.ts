@@ -5,17 +5,17 @@
  * carefully, where something is damaged. A damaged file is copied aside before anything else is
  * written; nothing is deleted here that has not been copied.
  */
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { StoreError } from './errors.js'
 import type { Files } from './file.js'
 import {
   closeAll,
-  corruptPath,
   type Inventory,
   type InventoryContext,
   type JournalFile,
   openAll,
 } from './inventory.js'
+import { corruptPath, isCorruptCopy } from './names.js'
 import {
   type FileReport,
   newReading,
@@ -181,9 +181,8 @@ async function sameAside(
   { files }: RecoverContext,
   { path }: FileReport,
 ): Promise<string | undefined> {
-  const prefix = `${basename(path)}.corrupt-`
   for (const name of await files.siblings(path)) {
-    if (!name.startsWith(prefix)) continue
+    if (!isCorruptCopy(path, name)) continue
     const copy = join(dirname(path), name)
     if (await holdSame(files, path, copy)) return copy
   }

@@ -8,11 +8,9 @@ import { randomBytes } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import type { Clock } from './clock.js'
 import { DATE_EVERY, Dates } from './dating.js'
+import { isSuccessor, successorPath } from './names.js'
 import type { Note, Notes } from './notes.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
-
-/** What a successor calls its note, behind the path. */
-export const SUCCESSOR = '.successor-'
 
 export class Successors {
   readonly #notes: Notes
@@ -29,7 +27,7 @@ export class Successors {
 
   /** Leaves a note of this process and dates it until it is withdrawn. */
   async announce(): Promise<{ name: string; withdraw: () => Promise<void> }> {
-    const path = `${this.#path}${SUCCESSOR}${process.pid}-${randomBytes(6).toString('hex')}`
+    const path = successorPath(this.#path, process.pid, randomBytes(6).toString('hex'))
     await this.#notes.create(path, () => `${JSON.stringify(this.#own)}\n`).catch(ignore)
     const stop = this.#clock.every(DATE_EVERY, () => void this.#notes.date(path).catch(ignore))
     return {
@@ -43,10 +41,8 @@ export class Successors {
 
   /** The names of the notes of those that live. */
   async present(): Promise<string[]> {
-    const prefix = basename(this.#path) + SUCCESSOR
-    const names = (await this.#notes.siblings(this.#path)).filter(
-      (name) => name.startsWith(prefix) && /^\d+-[0-9a-f]{12}$/.test(name.slice(prefix.length)),
-    )
+    const siblings = await this.#notes.siblings(this.#path)
+    const names = siblings.filter((name) => isSuccessor(this.#path, name))
     const living: string[] = []
     for (const name of names.sort()) {
       const path = join(dirname(this.#path), name)

@@ -9,9 +9,9 @@ import type { Clock } from './clock.js'
 import { StoreError } from './errors.js'
 import type { FollowContext, MergeReport } from './follow.js'
 import { Follower } from './follow.js'
-import { corruptPath } from './inventory.js'
 import type { LeaseHolder, Owner } from './lease.js'
 import type { OwnChanges } from './merge.js'
+import { corruptPath, roleOf } from './names.js'
 import { lookError, warnOfWaiting } from './ownership.js'
 import { type RecoverContext, type Recovery, survey } from './recover.js'
 import type { Successors } from './successors.js'
@@ -176,5 +176,6 @@ export class Waiting {
 }
 
 function cares(suffix: string): boolean {
-  return suffix === '' || suffix.startsWith('.journal-') || suffix.startsWith('.lease-')
+  const role = roleOf(suffix)
+  return role === 'snapshot' || role === 'journal' || role === 'lease'
 }
