@@ -11,7 +11,7 @@ import { onExit } from 'signal-exit'
 import { answerSoon, type Callback, fail, settle } from './answer.js'
 import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
-import { outliveSizeLimit } from './core/file.js'
+import { outliveSizeLimit } from './core/node-files.js'
 import type { StoreError } from './core/errors.js'
 import {
   type PersistentMemoryStoreOptions,

@@ -56,7 +56,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/lifetime'],
       ['core/disposals'],
       ['core/table', 'core/rows', 'core/slab', 'core/sid-text'],
-      ['core/file', 'core/notes'],
+      ['core/file', 'core/node-files', 'core/notes'],
       ['core/process-identity'],
       ['core/dating'],
       ['core/watch'],
@@ -109,9 +109,9 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
 
 /** Which packages may be imported, and by whom. */
 const OUTSIDE: Record<string, readonly string[]> = {
-  'node:fs': ['core/file', 'core/notes', 'core/process-identity'],
-  'node:fs/promises': ['core/file', 'core/notes'],
-  'write-file-atomic': ['core/file'],
+  'node:fs': ['core/node-files', 'core/notes', 'core/process-identity'],
+  'node:fs/promises': ['core/node-files', 'core/notes'],
+  'write-file-atomic': ['core/node-files'],
   chokidar: ['core/watch'],
   'lru-cache': ['core/lru-index'],
   msgpackr: ['core/msgpack'],

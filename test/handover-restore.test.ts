@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { nodeFiles } from '../src/core/file.js'
+import { nodeFiles } from '../src/core/node-files.js'
 import { patient } from './support/patience.js'
 import { newPath, type Opened, openAt, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'

@@ -7,8 +7,9 @@
  */
 import { type Clock, systemClock } from './clock.js'
 import { StoreError } from './errors.js'
-import { type Files, nodeFiles } from './file.js'
+import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
+import { nodeFiles } from './node-files.js'
 import { nodeNotes, type Notes } from './notes.js'
 import type { ResolvedOptions } from './options.js'
 import type { Ownership } from './ownership.js'

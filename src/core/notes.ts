@@ -1,6 +1,6 @@
 /**
  * Small files that processes leave for each other: created whole or not at all, replaced in one
- * step, dated by whoever keeps them. The companion of file.ts for what a lease needs.
+ * step, dated by whoever keeps them. The companion of node-files.ts for what a lease needs.
  *
  * They say who lives, not what is stored: none of them is synced, a power cut may take any of them.
  */

@@ -5,9 +5,8 @@
  * carefully, where something is damaged. A damaged file is copied aside before anything else is
  * written; nothing is deleted here that has not been copied.
  */
-import { dirname, join } from 'node:path'
 import { StoreError } from './errors.js'
-import type { Files } from './file.js'
+import { type Files, siblingPath } from './file.js'
 import {
   closeAll,
   type Inventory,
@@ -183,7 +182,7 @@ async function sameAside(
 ): Promise<string | undefined> {
   for (const name of await files.siblings(path)) {
     if (!isCorruptCopy(path, name)) continue
-    const copy = join(dirname(path), name)
+    const copy = siblingPath(path, name)
     if (await holdSame(files, path, copy)) return copy
   }
   return undefined

@@ -5,9 +5,10 @@
  * process is gone is removed by whoever sees that.
  */
 import { randomBytes } from 'node:crypto'
-import { basename, dirname, join } from 'node:path'
+import { basename } from 'node:path'
 import type { Clock } from './clock.js'
 import { DATE_EVERY, Dates } from './dating.js'
+import { siblingPath } from './file.js'
 import { isSuccessor, successorPath } from './names.js'
 import type { Note, Notes } from './notes.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
@@ -45,7 +46,7 @@ export class Successors {
     const names = siblings.filter((name) => isSuccessor(this.#path, name))
     const living: string[] = []
     for (const name of names.sort()) {
-      const path = join(dirname(this.#path), name)
+      const path = siblingPath(this.#path, name)
       const note = await this.#notes.read(path)
       if (!note) continue
       if (this.#lives(name, note)) living.push(name)

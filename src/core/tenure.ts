@@ -6,12 +6,11 @@
  * other, and how either ends. What becomes of sessions in memory is the engine's to say.
  */
 import cluster from 'node:cluster'
-import { dirname, join } from 'node:path'
 import { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
 import type { CookieShapes } from './cookie.js'
 import { StoreError } from './errors.js'
-import type { Files } from './file.js'
+import { type Files, siblingPath } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
 import { LeaseHolder, type Owner } from './lease.js'
@@ -217,7 +216,7 @@ export class Tenure {
     const { files, path } = this.#context
     const names = await files.siblings(path).catch(() => [])
     for (const name of names.filter((one) => isLeftover(path, one))) {
-      await files.remove(join(dirname(path), name)).catch(ignore)
+      await files.remove(siblingPath(path, name)).catch(ignore)
     }
   }
 
