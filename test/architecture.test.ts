@@ -82,6 +82,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     name: 'keepers',
     aside: true,
     families: [
+      ['core/known-files'],
       ['core/generations'],
       ['core/health'],
       ['core/journaling'],

@@ -14,6 +14,7 @@ import { FrameEncoder } from './frames.js'
 import type { FileHeader } from './header.js'
 import type { JournalFile } from './inventory.js'
 import { Journal } from './journal.js'
+import type { KnownFiles } from './known-files.js'
 import type { Lease } from './lease.js'
 import type { MergeTarget } from './merge.js'
 import { corruptPath, journalPath, previousPath } from './names.js'
@@ -33,6 +34,8 @@ export interface GenerationsContext {
   /** Whether journals are written beside the snapshots. */
   journaling: boolean
   durability: 'snapshot' | 'everysec' | 'always'
+  /** Which snapshots are ours. */
+  known: KnownFiles
   /** The right to write. Its checks throw where it has been lost. */
   lease: Lease
   /** Somebody put a file there: it is merged, or copied aside, before the promise resolves. */
@@ -49,14 +52,8 @@ export class Generations {
   #generation: number
   #committed: number
   #snapshotBytes: number
-  #damaged: boolean
   #rekey: boolean
   #aside: Recovery['aside']
-  /** Ids of snapshots that are ours: the last ones written, or about to be. */
-  #ids: Buffer[] = []
-  /** What the snapshot, and the one before, looked like when they were last ours. */
-  #glance: string
-  #previousGlance: string
 
   constructor(context: GenerationsContext, recovery: Recovery) {
     this.#context = context
@@ -66,51 +63,13 @@ export class Generations {
     this.#number = recovery.journal
     this.#journals = recovery.journals
     this.#snapshotBytes = recovery.snapshotBytes
-    this.#damaged = recovery.damaged
     this.#rekey = recovery.rekey
     this.#aside = recovery.aside
-    if (recovery.snapshotId) this.#ids.push(recovery.snapshotId)
-    this.#glance = recovery.glance
-    this.#previousGlance = recovery.previousGlance
   }
 
   /** Whether the files should be written anew: damaged, or not encrypted as they should be. */
   get renew(): boolean {
-    return this.#damaged || this.#rekey
-  }
-
-  /** Whether there is a snapshot that this process read or wrote. */
-  get hasSnapshot(): boolean {
-    return this.#ids.length > 0
-  }
-
-  /** Whether the snapshot with this id is one that this process read or wrote. */
-  isOwn(id: Buffer): boolean {
-    return this.#ids.some((own) => own.equals(id))
-  }
-
-  /**
-   * Where somebody else has written: what is there is not what this process last read or wrote.
-   * Whoever opened the snapshot to copy over it may get to write when it is the one before.
-   */
-  get disturbed(): string[] {
-    const { files, path } = this.#context
-    const previous = previousPath(path)
-    const there = files.glanceSync(previous)
-    const paths = files.glanceSync(path) === this.#glance ? [] : [path]
-    if (there !== '' && there !== this.#previousGlance) paths.push(previous)
-    return paths
-  }
-
-  /** What looks like this, at the path or as the one before, is known; nobody else's. */
-  know(at: string, glance: string): void {
-    if (at === this.#context.path) this.#glance = glance
-    else this.#previousGlance = glance
-  }
-
-  /** What stands at the path is not to become the generation before. */
-  distrust(): void {
-    this.#damaged = true
+    return this.#context.known.distrusted || this.#rekey
   }
 
   get snapshotBytes(): number {
@@ -193,54 +152,55 @@ export class Generations {
     changes: SnapshotSource['changes'],
     abort: () => boolean,
   ): Promise<{ footer: SnapshotFooter; bytes: number }> {
-    const { files, path, lease } = this.#context
+    const { files, path, known, lease } = this.#context
     const generation = this.#generation
     let footer!: SnapshotFooter
     for (const { from, to } of this.#aside) await files.copy(from, to)
     this.#aside = []
     const encoder = this.#encoder('snapshot')
-    this.#ids.push(encoder.header.id)
+    known.begin(encoder.header.id)
     const chunks = inSlices(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
       footer = done
     })
     const previous = previousPath(path)
     let written!: string
     const bytes = await files.replace(path, chunks, async (glance) => {
-      for (const at of this.disturbed) await this.#context.onForeign(at)
+      for (const at of known.disturbed()) await this.#context.onForeign(at)
       await lease.check()
       // Where it was removed, there is nothing to become the generation before.
-      const standing = files.glanceSync(path) === '' ? '' : this.#glance
+      const standing = known.standing()
       written = glance
       // What must not stay readable is not kept as the generation before, nor what is damaged.
       if (this.renew) return
       await files.keep(path, previous)
-      if (standing !== '') this.#previousGlance = standing
+      if (standing !== '') known.know(previous, standing)
     })
-    this.#glance = written
+    known.know(path, written)
     // Written over in the last moment, by what is now known by the other name.
-    if (this.disturbed.includes(previous)) await this.#context.onForeign(previous)
+    if (known.disturbed().includes(previous)) await this.#context.onForeign(previous)
     await this.#commit(generation, bytes)
     return { footer, bytes }
   }
 
   /** Writes a snapshot while the process exits. */
   writeSync(): void {
-    const { files, path, lease } = this.#context
+    const { files, path, known, lease } = this.#context
     lease.checkSync()
     if (this.#generation === this.#committed) this.#generation++
     const encoder = this.#encoder('snapshot')
     let written!: string
-    this.#ids.push(encoder.header.id)
+    known.begin(encoder.header.id)
     files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), (glance) => {
       written = glance
-      if (this.disturbed.includes(path))
+      if (known.disturbed().includes(path))
         files.keepSync(path, corruptPath(path, this.#context.clock.now()))
       else if (!this.renew) {
-        files.keepSync(path, previousPath(path))
-        if (this.#glance !== '') this.#previousGlance = this.#glance
+        const [standing, previous] = [known.standing(), previousPath(path)]
+        files.keepSync(path, previous)
+        if (standing !== '') known.know(previous, standing)
       }
     })
-    this.#glance = written
+    known.know(path, written)
   }
 
   /** A journal to write to while the process exits; `idle`: the current one has no append under way. */
@@ -308,13 +268,13 @@ export class Generations {
   }
 
   async #commit(generation: number, bytes: number): Promise<void> {
-    const { files, path } = this.#context
+    const { files, path, known } = this.#context
     const previous = this.#rekey ? generation : this.#committed
     if (this.#rekey) await files.remove(previousPath(path))
     this.#committed = generation
-    this.#ids = this.#ids.slice(-1)
+    known.commit()
     this.#snapshotBytes = bytes
-    this.#damaged = this.#rekey = false
+    this.#rekey = false
     const kept: JournalFile[] = []
     let removed = false
     for (const journal of this.#journals) {

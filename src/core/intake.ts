@@ -15,6 +15,7 @@ import type { MergeReport } from './follow.js'
 import { FrameKind } from './format.js'
 import { FramedFile } from './framed-file.js'
 import type { FileHeader } from './header.js'
+import type { KnownFiles } from './known-files.js'
 import { Merge, type MergeTarget } from './merge.js'
 import { corruptPath, previousPath } from './names.js'
 import { unchanged } from './pace.js'
@@ -42,12 +43,14 @@ const SETTLED_WAITS = 40
 export class Intake {
   readonly #context: IntakeContext
   readonly #persistence: Persistence
+  readonly #known: KnownFiles
   #looking: Promise<void> | undefined
   #cancel: (() => void) | undefined
 
-  constructor(context: IntakeContext, persistence: Persistence) {
+  constructor(context: IntakeContext, persistence: Persistence, known: KnownFiles) {
     this.#context = context
     this.#persistence = persistence
+    this.#known = known
   }
 
   /** Looks at what was written there once it has settled. */
@@ -81,7 +84,7 @@ export class Intake {
     const { path, onError } = this.#context
     try {
       let taken = false
-      for (const at of this.#persistence.generations.disturbed) {
+      for (const at of this.#known.disturbed()) {
         if (await this.#take(at)) taken = true
       }
       if (taken) await this.#persistence.snapshot()
@@ -96,31 +99,29 @@ export class Intake {
   /** @returns whether a generation has to be written in the place of what was found */
   async #take(at: string): Promise<boolean> {
     const { files, path } = this.#context
-    const { generations } = this.#persistence
     const glance = files.glanceSync(at)
-    if (glance === '') return at === path && generations.hasSnapshot
+    if (glance === '') return at === path && this.#known.hasSnapshot
     const taken = await this.#read(at)
     // What it became meanwhile is looked at again.
-    generations.know(at, glance)
+    this.#known.know(at, glance)
     return taken
   }
 
   /** @returns whether it was somebody else's */
   async #read(at: string): Promise<boolean> {
     const { files, path, keys, encoding } = this.#context
-    const { generations } = this.#persistence
     let file: FramedFile
     try {
       file = await FramedFile.open(files, at, keys)
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      if (at === path) generations.distrust()
+      if (at === path) this.#known.distrust()
       await this.#setAside(at, error)
       return true
     }
     try {
-      if (generations.isOwn(file.header.id)) return false
-      if (at === path) generations.distrust()
+      if (this.#known.isOwn(file.header.id)) return false
+      if (at === path) this.#known.distrust()
       if (file.header.encoding === encoding) await this.#merge(at, file)
       else await this.#setAside(at, this.#otherEncoding())
       return true

@@ -12,6 +12,7 @@ import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
 import { Intake } from './intake.js'
+import { KnownFiles } from './known-files.js'
 import type { LeaseHolder } from './lease.js'
 import type { MergeTarget, OwnChanges } from './merge.js'
 import { roleOf } from './names.js'
@@ -45,30 +46,33 @@ export interface OwningContext {
 export class Owning {
   readonly persistence: Persistence
   readonly #context: OwningContext
+  readonly #known: KnownFiles
   #followed = false
   #lost: StoreError | undefined
   #stops: (() => unknown)[] = []
 
   constructor(context: OwningContext, recovery: Recovery) {
     this.#context = context
-    const { options, lease } = context
+    const { files, path, options, lease } = context
+    this.#known = new KnownFiles(files, path, recovery)
     this.persistence = new Persistence(
       {
         ...context,
         ...options,
+        known: this.#known,
         journaling: options.durability !== 'snapshot',
         onForeign: (at) => intake.take(at),
         onLost: (error) => this.#lose(error),
       },
       recovery,
     )
-    const intake: Intake = new Intake(context, this.persistence)
+    const intake: Intake = new Intake(context, this.persistence, this.#known)
     lease.keep(
       (error) => this.persistence.abandon(error),
       () => this.#onKept(intake),
     )
     if (!options.watch) return
-    const stopWatching = watch(context.path, cares, (suffix) => {
+    const stopWatching = watch(path, cares, (suffix) => {
       if (isSnapshot(suffix)) intake.notice()
       else void this.#greet()
     })
@@ -115,8 +119,7 @@ export class Owning {
   #onKept(intake: Intake): void {
     this.persistence.lookAfter()
     // Notice may have come too early, or not at all.
-    const { disturbed } = this.persistence.generations
-    if (this.#context.options.watch && disturbed.length > 0) intake.notice()
+    if (this.#context.options.watch && this.#known.disturbed().length > 0) intake.notice()
     void this.#greet()
   }
 

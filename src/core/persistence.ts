@@ -92,11 +92,6 @@ export class Persistence {
     return this.#generations.journals.bytes
   }
 
-  /** The files, for those who watch over them. */
-  get generations(): Generations {
-    return this.#generations
-  }
-
   /** Notes that the entry in `slot` was put. */
   set(slot: number): void {
     if (this.#tracking) this.#pending.set(slot)

@@ -1,0 +1,84 @@
+/**
+ * Which snapshots are this process's own: those that it last read or wrote, at the path and as the
+ * generation before.
+ *
+ * Knows their ids, and by a glance whether somebody else has written there since. Only looks: what
+ * is done about it is generations.ts's and intake.ts's to say.
+ */
+import type { Files } from './file.js'
+import { previousPath } from './names.js'
+import type { Recovery } from './recover.js'
+
+export class KnownFiles {
+  readonly #files: Files
+  readonly #path: string
+  /** Ids of snapshots that are ours: the last ones written, or about to be. */
+  #ids: Buffer[] = []
+  /** What the snapshot, and the one before, looked like when they were last ours. */
+  #glance: string
+  #previousGlance: string
+  #distrusted: boolean
+
+  constructor(files: Files, path: string, recovery: Recovery) {
+    this.#files = files
+    this.#path = path
+    if (recovery.snapshotId) this.#ids.push(recovery.snapshotId)
+    this.#glance = recovery.glance
+    this.#previousGlance = recovery.previousGlance
+    this.#distrusted = recovery.damaged
+  }
+
+  /** Whether there is a snapshot that this process read or wrote. */
+  get hasSnapshot(): boolean {
+    return this.#ids.length > 0
+  }
+
+  /** Whether the snapshot with this id is one that this process read or wrote. */
+  isOwn(id: Buffer): boolean {
+    return this.#ids.some((own) => own.equals(id))
+  }
+
+  /**
+   * Where somebody else has written: what is there is not what this process last read or wrote.
+   * Whoever opened the snapshot to copy over it may get to write when it is the one before.
+   */
+  disturbed(): string[] {
+    const previous = previousPath(this.#path)
+    const there = this.#files.glanceSync(previous)
+    const paths = this.#files.glanceSync(this.#path) === this.#glance ? [] : [this.#path]
+    if (there !== '' && there !== this.#previousGlance) paths.push(previous)
+    return paths
+  }
+
+  /** What the snapshot at the path looked like when it was last ours; empty where none is there. */
+  standing(): string {
+    return this.#files.glanceSync(this.#path) === '' ? '' : this.#glance
+  }
+
+  /** What looks like this, at the path or as the one before, is known; nobody else's. */
+  know(at: string, glance: string): void {
+    if (at === this.#path) this.#glance = glance
+    else this.#previousGlance = glance
+  }
+
+  /** Whether what stands at the path is damaged or somebody else's. */
+  get distrusted(): boolean {
+    return this.#distrusted
+  }
+
+  /** What stands at the path is not to become the generation before. */
+  distrust(): void {
+    this.#distrusted = true
+  }
+
+  /** A snapshot with this id is about to be written. */
+  begin(id: Buffer): void {
+    this.#ids.push(id)
+  }
+
+  /** The snapshot that was begun last stands at the path. */
+  commit(): void {
+    this.#ids = this.#ids.slice(-1)
+    this.#distrusted = false
+  }
+}
