@@ -1,5 +1,5 @@
 /**
- * The store behind its doors: the sessions, the files they come from and go to, and when which.
+ * The store behind its doors: sessions, the files they come from and go to, and when each is used.
  *
  * While the files are being read operations wait their turn, in order; where they can't be, every
  * one fails with the reason. What is asked before the store is closed is still done. Knows no

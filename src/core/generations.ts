@@ -119,7 +119,7 @@ export class Generations {
    */
   async begin(onBroken: () => void): Promise<void> {
     // One that was begun and never finished goes on: its journal has all that came since.
-    // Not with a new key: what that journal's number says must go, must go at once.
+    // Not when re-keying: a journal already begun for it may have the old key, and would be kept.
     if (this.#generation === this.#committed || this.#rekey) this.#generation++
     await this.#context.files.makeFolder(this.#context.path)
     if (!this.#context.journaling || this.#journal?.generation === this.#generation) return
@@ -222,7 +222,7 @@ export class Generations {
     this.#journal = undefined
   }
 
-  /** What journals and snapshots read from. */
+  /** What a snapshot is made of. */
   #source(changes: SnapshotSource['changes']): SnapshotSource {
     const { target } = this.#context
     return {

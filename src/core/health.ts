@@ -17,7 +17,7 @@ export interface HealthContext {
 export class Health {
   /** Why the last attempt to write failed, until one succeeds. */
   failure: StoreError | undefined
-  /** What those are told who ask for a write while there is none. */
+  /** The error for callers who ask for a write while none is tried. */
   refusal: StoreError | undefined
   /** A sync has failed: nothing is acknowledged until a whole new generation stands. */
   broken = false

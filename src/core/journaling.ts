@@ -39,11 +39,11 @@ export interface JournalingParts {
 /** With `everysec`, appends and syncs begin at least this far apart, in ms. */
 const APPEND_SPACING = 250
 const SYNC_SPACING = 1000
-/** How long what needs no write of its own waits for one, in ms. */
+/** How long changes that can wait may wait for others to be written with, in ms. */
 const SETTLE = 60_000
 /** A smaller journal never asks for a snapshot, in bytes. */
 const JOURNAL_LEAST = 16 * 1024 * 1024
-/** Fewer who wait are not worth two writes. */
+/** With fewer waiters, two writes cost more than they save. */
 const WORTH_HALVING = 16
 /** Restarts leave a journal each; so many are read without anybody noticing. */
 export const JOURNALS_MOST = 16

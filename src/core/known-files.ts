@@ -40,7 +40,7 @@ export class KnownFiles {
 
   /**
    * Where somebody else has written: what is there is not what this process last read or wrote.
-   * Whoever opened the snapshot to copy over it may get to write when it is the one before.
+   * A writer that opened the snapshot before it was rotated goes on writing into what is now `.1`.
    */
   disturbed(): string[] {
     const previous = previousPath(this.#path)
@@ -55,7 +55,7 @@ export class KnownFiles {
     return this.#files.glanceSync(this.#path) === '' ? '' : this.#glance
   }
 
-  /** What looks like this, at the path or as the one before, is known; nobody else's. */
+  /** Accepts this glance of what is at `at` as known, so that it no longer counts as disturbed. */
   know(at: string, glance: string): void {
     if (at === this.#path) this.#glance = glance
     else this.#previousGlance = glance
