@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
-import type { Files } from './file.js'
+import { type Files, isMissing } from './file.js'
 import { FILE_ID_LENGTH } from './format.js'
 import { FrameEncoder } from './frames.js'
 import type { FileHeader } from './header.js'
@@ -53,7 +53,7 @@ export class Generations {
   #committed: number
   #snapshotBytes: number
   #rekey: boolean
-  #aside: Recovery['aside']
+  #aside: readonly string[]
 
   constructor(context: GenerationsContext, recovery: Recovery) {
     this.#context = context
@@ -155,8 +155,7 @@ export class Generations {
     const { files, path, known, lease } = this.#context
     const generation = this.#generation
     let footer!: SnapshotFooter
-    for (const { from, to } of this.#aside) await files.copy(from, to)
-    this.#aside = []
+    await this.#setAside()
     const encoder = this.#encoder('snapshot')
     known.begin(encoder.header.id)
     const chunks = inSlices(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
@@ -220,6 +219,19 @@ export class Generations {
   async close(): Promise<void> {
     await this.#journal?.close()
     this.#journal = undefined
+  }
+
+  /** Copies what is about to be replaced or removed, where a restore could not. */
+  async #setAside(): Promise<void> {
+    const { files, clock } = this.#context
+    while (this.#aside.length > 0) {
+      const [path, ...others] = this.#aside
+      await files.copy(path!, corruptPath(path!, clock.now())).catch((error: unknown) => {
+        // Somebody has taken it away.
+        if (!isMissing(error)) throw error
+      })
+      this.#aside = others
+    }
   }
 
   /** What a snapshot is made of. */

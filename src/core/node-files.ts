@@ -146,12 +146,18 @@ export const nodeFiles: Files = {
 
   async copy(from, to) {
     await fsp.copyFile(from, to, constants.COPYFILE_EXCL)
-    await fsp.chmod(to, MODE)
-    const handle = await fsp.open(to, 'r+')
     try {
-      await handle.sync()
-    } finally {
-      await handle.close()
+      await fsp.chmod(to, MODE)
+      const handle = await fsp.open(to, 'r+')
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    } catch (error) {
+      // It would be in the way of the next attempt.
+      await fsp.rm(to, { force: true }).catch(ignore)
+      throw error
     }
   },
 

@@ -14,7 +14,7 @@ import {
   type JournalFile,
   openAll,
 } from './inventory.js'
-import { corruptPath, isCorruptCopy } from './names.js'
+import { corruptPath, isCorruptCopy, previousPath } from './names.js'
 import {
   type FileReport,
   newReading,
@@ -76,8 +76,8 @@ export interface Recovery {
   damaged: boolean
   /** A file is not encrypted as it should be: the next generation leaves no other behind. */
   rekey: boolean
-  /** Damaged files that could not be copied aside yet, which must precede any replacing. */
-  aside: { from: string; to: string }[]
+  /** Files that could not be copied aside yet, which must precede any replacing. */
+  aside: string[]
   /** For a follower: how far each journal was read, and which snapshot. */
   positions: Positions
   snapshotId: Buffer | undefined
@@ -115,7 +115,7 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
     const store = found.all.find(({ file }) => file)?.file?.header.store
     if (previous && !(previous.file && store?.equals(previous.file.header.store))) {
       // Whatever it is, it is not the generation before, and that is about to take its place.
-      aside.push({ from: previous.path, to: corruptPath(previous.path, context.now) })
+      aside.push(previous.path)
     }
     return { ...summarise(context, found, reading, expired), aside }
   } finally {
@@ -123,11 +123,24 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
   }
 }
 
-/** What {@link recover} says of the files, without reading their records. */
-export async function survey(context: RecoverContext): Promise<Recovery> {
+/**
+ * What {@link recover} says of the files, without reading their records.
+ *
+ * @param before what it said earlier, when nothing could be copied aside: that still has to be done
+ */
+export async function survey(context: RecoverContext, before: Recovery): Promise<Recovery> {
   const found = await openAll(context)
   try {
-    return { ...summarise(context, found, newReading(context, false), 0), aside: [] }
+    const now = summarise(context, found, newReading(context, false), 0, before.store)
+    const stands = new Map([
+      [context.path, before.glance === now.glance],
+      [previousPath(context.path), before.previousGlance === now.previousGlance],
+    ])
+    const damaged = before.report.files.filter(({ state }) => state === 'damaged')
+    const paths = new Set([...damaged.map(({ path }) => path), ...before.aside])
+    // A number is given to one journal only: one that is still there is the same.
+    const aside = [...paths].filter((path) => stands.get(path) ?? true)
+    return { ...now, damaged: damaged.some(({ path }) => aside.includes(path)), aside }
   } finally {
     await closeAll(found)
   }
@@ -166,7 +179,7 @@ async function setAside(context: RecoverContext, reading: Reading): Promise<Reco
       else if (one.state !== 'damaged') await files.remove(one.path)
     } catch {
       delete one.setAside
-      if (one.state === 'damaged') pending.push({ from: one.path, to })
+      if (one.state === 'damaged') pending.push(one.path)
     }
   }
   if (reading.reports.some(({ setAside: copy }) => copy)) {
@@ -214,12 +227,13 @@ function summarise(
   opened: Inventory,
   reading: Reading,
   expired: number,
+  before?: Buffer,
 ): Omit<Recovery, 'aside'> {
   const { merge, reports } = reading
   const readable = opened.all.filter(({ file }) => file)
   const headers = readable.map(({ file }) => file!.header)
-  const gone = new Set(reports.filter(isGone).map(({ path }) => path))
-  const kept = opened.journals.filter(({ file, path }) => file && !gone.has(path))
+  const store = before ?? headers[0]?.store
+  const kept = opened.journals.filter(({ file }) => file?.header.store.equals(store!))
   const current = readable.find(({ file }) => file!.header.salt && file!.currentKey)
   return {
     report: {
@@ -243,17 +257,13 @@ function summarise(
       generation: file!.header.generation,
     })),
     stamp: Math.max(merge.stamp, ...headers.map(({ stamp }) => stamp)),
-    store: headers[0]?.store,
+    store,
     salt: current?.file!.header.salt,
     damaged: reading.damaged > 0,
     rekey: readable.some(({ file }) => !file!.currentKey),
     positions: reading.positions,
     snapshotId: opened.snapshot?.file?.header.id,
   }
-}
-
-function isGone({ state }: FileReport): boolean {
-  return state === 'foreign'
 }
 
 function ignore(): void {

@@ -42,6 +42,7 @@ const NOTICE_EVERY = 25
 export class Waiting {
   readonly #context: WaitingContext
   readonly #follower: Follower
+  readonly #restored: Recovery
   #owner: Owner | undefined
   /** Whether it has handed over. */
   #done = false
@@ -53,6 +54,7 @@ export class Waiting {
   constructor(context: WaitingContext, recovery: Recovery, owner: Owner) {
     this.#context = context
     this.#follower = new Follower(context, recovery)
+    this.#restored = recovery
     this.#owner = owner
   }
 
@@ -148,14 +150,14 @@ export class Waiting {
   async #surveyOrSetAside(): Promise<Recovery> {
     const { files, path, clock, onError, recoverContext } = this.#context
     try {
-      return await survey(recoverContext())
+      return await survey(recoverContext(), this.#restored)
     } catch (error) {
       if (!(error instanceof StoreError) || error.code === 'ERR_OPEN') throw error
       const at = error.path ?? path
       await files.copy(at, corruptPath(at, clock.now()))
       await files.remove(at)
       onError(error)
-      return survey(recoverContext())
+      return survey(recoverContext(), this.#restored)
     }
   }
 

@@ -5,7 +5,7 @@ import type { ReadableFile } from './file.js'
 import { FRAME_HEADER } from './format.js'
 
 /** Bytes that are read at once. */
-export const STRETCH = 256 * 1024
+const STRETCH = 256 * 1024
 /** The most of a frame that is carried over from one stretch to the next; longer ones are read again. */
 const CARRY = 128 * 1024
 

@@ -233,6 +233,29 @@ describe('a damaged snapshot', () => {
     expect(files.get(`/sessions/${aside}`)).toEqual(damaged)
   })
 
+  test('of which one can be copied aside and another not yet holds nothing up for good', async () => {
+    const before = await open()
+    await setLetters(before, 'abc')
+    await before.store.snapshot()
+    for (const sid of 'def') {
+      await setLetters(before, sid)
+      await before.store.flush()
+    }
+    await before.store.close()
+    const journal = before.files.names().findLast((name) => name.includes('.journal-'))!
+    flipEntries(before.files, PATH)
+    flipFrames(before.files, `/sessions/${journal}`, (_, index) => index === 2)
+    let full = /./
+    before.files.fail = (operation, name) =>
+      operation === 'copy' && full.test(name) ? errno('ENOSPC') : undefined
+    const { store, files } = await open({}, before)
+    full = /journal/
+    await expect(store.snapshot()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+    files.fail = () => undefined
+    await store.snapshot()
+    expect(files.names().filter((name) => name.includes('.corrupt-'))).toHaveLength(2)
+  })
+
   test('is copied aside once, and so is another of the same size', async () => {
     const { files, clock } = await twoGenerations()
     const whole = files.get(PATH)

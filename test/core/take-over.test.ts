@@ -1,0 +1,106 @@
+/**
+ * What a process finds and does that becomes the owner after it has waited: the same as one that has
+ * just started, and nothing that either of the two was told is forgotten.
+ */
+import { describe, expect, test } from 'vitest'
+import { flipEntries } from '../support/damage.js'
+import type { MemoryFiles } from '../support/memory-files.js'
+import { errno, PATH } from '../support/memory-files.js'
+import { MemoryNotes } from '../support/memory-notes.js'
+import {
+  begin,
+  lettersIn,
+  open,
+  type Stage,
+  setLetters,
+  twoGenerations,
+} from '../support/stores.js'
+
+/** More than a successor takes to notice that it is its turn. */
+const TURN = 3000
+
+/** Whether any of the files holds these bytes. */
+function kept(files: MemoryFiles, bytes: Buffer): boolean {
+  return [...files.contents.values()].some((one) => one.equals(bytes))
+}
+
+/** A store that waits for a disk that takes no lease; the result has it take one. */
+async function withoutLease(files: MemoryFiles): Promise<[Stage, () => Promise<void>]> {
+  const notes = new MemoryNotes()
+  const create = notes.create.bind(notes)
+  notes.create = () => Promise.reject(errno('ENOSPC'))
+  const opened = begin({}, { files, notes })
+  await opened.store.ready()
+  return [
+    opened,
+    async () => {
+      notes.create = create
+      await opened.clock.advance(TURN)
+      expect(opened.store.stats().ownership?.role).toBe('owner')
+    },
+  ]
+}
+
+describe('a damaged file that a successor has found', () => {
+  test('is copied aside when it takes over from another', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({}, { notes })
+    await setLetters(owner, 'abc')
+    await owner.store.snapshot()
+    flipEntries(owner.files, PATH)
+    const damaged = owner.files.get(PATH)
+    const { store, errors, files } = begin({}, { files: owner.files, clock: owner.clock, notes })
+    await store.ready()
+    expect(errors.map(({ code }) => code)).toEqual(['ERR_DAMAGED'])
+    await owner.store.close()
+    await owner.clock.advance(TURN)
+    for (let i = 0; i < 2; i++) await store.snapshot()
+    expect(kept(files, damaged)).toBe(true)
+    expect(files.names().filter((name) => name.includes('.corrupt-'))).toHaveLength(1)
+  })
+
+  test('is copied aside when the disk takes a lease at last', async () => {
+    const { files } = await twoGenerations()
+    flipEntries(files, PATH)
+    const damaged = files.get(PATH)
+    const [{ store }, makeRoom] = await withoutLease(files)
+    await makeRoom()
+    for (let i = 0; i < 2; i++) await store.snapshot()
+    expect(kept(files, damaged)).toBe(true)
+  })
+
+  test('is left alone where the owner has replaced it meanwhile', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({}, { notes })
+    await setLetters(owner, 'abc')
+    await owner.store.snapshot()
+    flipEntries(owner.files, PATH)
+    const { store, files } = begin({}, { files: owner.files, clock: owner.clock, notes })
+    await store.ready()
+    for (let i = 0; i < 2; i++) await owner.store.snapshot()
+    await owner.store.close()
+    await owner.clock.advance(TURN)
+    await store.snapshot()
+    expect(files.names().filter((name) => name.includes('.corrupt-'))).toEqual([])
+    expect(await lettersIn({ store })).toBe('abc')
+  })
+})
+
+test('journals of another store are not removed', async () => {
+  const other = await open()
+  await setLetters(other, 'xyz')
+  await other.store.snapshot()
+  await other.store.close()
+  const mine = await open()
+  await setLetters(mine, 'ab')
+  await mine.store.snapshot()
+  await setLetters(mine, 'c')
+  await mine.store.close()
+  const { files } = mine
+  const journals = [...files.contents].filter(([path]) => path.includes('.journal-'))
+  files.contents.set(PATH, other.files.get(PATH))
+  const [opened, makeRoom] = await withoutLease(files)
+  await makeRoom()
+  for (let i = 0; i < 3; i++) await opened.store.snapshot()
+  expect(journals.every(([, bytes]) => kept(files, bytes))).toBe(true)
+})
