@@ -94,7 +94,11 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/tenure'],
     ],
   },
-  { name: 'engine', aside: true, families: [['core/sessions', 'core/engine']] },
+  {
+    name: 'engine',
+    aside: true,
+    families: [['core/recorder'], ['core/sessions', 'core/engine']],
+  },
   {
     name: 'doors',
     aside: true,

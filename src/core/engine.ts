@@ -77,8 +77,8 @@ export class Engine {
   open(): void {
     const { snapshotPath } = this.#options
     if (snapshotPath === false) return
-    const { stamps, shapes, target } = this.#sessions
-    this.#tenure = this.#sessions.tenure = new Tenure({
+    const { recorder, stamps, shapes, target } = this.#sessions
+    this.#tenure = recorder.tenure = new Tenure({
       path: snapshotPath,
       options: this.#options,
       files: this.#files,

@@ -2,8 +2,8 @@
  * The sessions in memory: what reading, setting, touching, destroying and time do to them.
  *
  * Encoding happens before anything is changed, so that a session that can't be encoded changes
- * nothing. Each change is noted for the files; what becomes of the notes is not known here. Visits
- * to all sessions pause now and then. Knows no callbacks, no files and no Express.
+ * nothing. Each change is told to recorder.ts, which notes it for the files. Visits to all sessions
+ * pause now and then. Knows no callbacks, no files and no Express.
  */
 import { randomBytes } from 'node:crypto'
 import { type Clock, Stamps } from './clock.js'
@@ -12,15 +12,14 @@ import { type CookieShape, CookieShapes, restoreCookie } from './cookie.js'
 import { Disposals } from './disposals.js'
 import { type StoreError, withCode } from './errors.js'
 import { type EntryRecord, FILE_ID_LENGTH } from './format.js'
-import { type Lifetime, Lifetimes, ONE_DAY } from './lifetime.js'
+import { type Lifetime, Lifetimes } from './lifetime.js'
 import type { MergeTarget } from './merge.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
+import { Recorder } from './recorder.js'
 import { emptyRecord } from './snapshot.js'
 import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
-import type { Tenure } from './tenure.js'
-import { type Removal, Tombstones } from './tombstones.js'
 
 /** A session as `get` returns it. */
 export type Session = Record<string, unknown>
@@ -64,8 +63,8 @@ export class Sessions {
   readonly stamps = new Stamps()
   /** What files are read into, and written from. */
   readonly target: MergeTarget & { codec: SessionCodec }
-  /** Where changes are noted; `undefined` where there are no files. */
-  tenure: Pick<Tenure, 'own' | 'persistence'> | undefined
+  /** What is told of each change. */
+  readonly recorder: Recorder
   /** Ends a prune that is under way. */
   closed = false
   readonly #options: ResolvedOptions
@@ -73,7 +72,6 @@ export class Sessions {
   readonly #clock: Clock
   readonly #codec: SessionCodec
   readonly #table: Table
-  readonly #tombstones = new Tombstones()
   readonly #lifetimes: Lifetimes
   readonly #record = emptyRecord()
   readonly #disposals: Disposals
@@ -89,9 +87,10 @@ export class Sessions {
       options.serializer ? new SerializerCodec(options.serializer) : new Codec()
     this.#codec = makeCodec()
     this.#table = new Table(options, (slot) => this.#evicted(slot))
+    this.recorder = new Recorder(this.#table, this.stamps, clock)
     this.target = {
       table: this.#table,
-      tombstones: this.#tombstones,
+      tombstones: this.recorder.tombstones,
       codec: this.#codec,
       lineage: randomBytes(FILE_ID_LENGTH),
       makeCodec,
@@ -169,15 +168,12 @@ export class Sessions {
   destroy(sid: string): void {
     const slot = this.#table.find(sid)
     if (slot < 0) {
-      // Made in the process that owns the files, and not read yet: it must not be read later.
-      if (this.tenure?.own) this.#removed(sid, this.#clock.now() + ONE_DAY)
-      // Expired by a clock that may be set back: a file may hold it, and it must not live again.
-      else this.tenure?.persistence?.removeUnseen(sid, this.stamps.next(this.#clock.now()))
+      this.recorder.unseen(sid)
       return
     }
     this.counters.destroyed++
     this.#dispose(slot, 'destroyed')
-    this.#removed(sid, this.#table.expires(slot))
+    this.recorder.removed(sid, this.#table.expires(slot))
     this.#table.remove(slot)
     this.#disposals.tell()
   }
@@ -192,12 +188,9 @@ export class Sessions {
         this.#disposals.tell()
       }
     }
-    this.#noteOwnClear()
-    const stamp = this.stamps.next(this.#clock.now())
+    const stamp = this.recorder.clearing()
     this.#table.clear()
-    if (!this.tenure) return
-    this.#tombstones.clear(stamp)
-    this.tenure.persistence?.clear(stamp)
+    this.recorder.cleared(stamp)
   }
 
   /** All live sessions, by sid, in an object without prototype. */
@@ -253,11 +246,9 @@ export class Sessions {
     }
     if (slot >= 0) {
       if (!this.#options.noDisposeOnSet) this.#dispose(slot, 'replaced')
-      this.#noteShortened(sid, table.expires(slot), life.expires)
+      this.recorder.moved(sid, table.expires(slot), life.expires)
     }
-    const put = table.put(this.#fill(sid, life, now), body)
-    this.tenure?.own?.sets.add(sid)
-    this.tenure?.persistence?.set(put)
+    this.recorder.put(sid, table.put(this.#fill(sid, life, now), body))
   }
 
   #touch(sid: string, life: Lifetime, now: number): void {
@@ -270,7 +261,7 @@ export class Sessions {
       this.#expire(slot)
       return
     }
-    this.#noteShortened(sid, table.expires(slot), life.expires)
+    this.recorder.moved(sid, table.expires(slot), life.expires)
     const moved = life.expires - table.saved(slot)
     const small =
       moved >= 0 &&
@@ -279,8 +270,7 @@ export class Sessions {
     const record = this.#fill(sid, life, now)
     table.use(sid, record.used)
     table.touch(slot, record)
-    this.tenure?.own?.sets.add(sid)
-    this.tenure?.persistence?.touch(slot, small, now)
+    this.recorder.touched(sid, slot, small, now)
   }
 
   #fill(sid: string, life: Lifetime, now: number): EntryRecord {
@@ -291,10 +281,6 @@ export class Sessions {
     record.cookie = life.cookie
     record.cookieExpires = life.cookieExpires
     return record
-  }
-
-  #noteShortened(sid: string, before: number, after: number): void {
-    if (after < before && this.tenure) this.#tombstones.shortened(sid, before)
   }
 
   #decode(slot: number): Session {
@@ -308,11 +294,7 @@ export class Sessions {
     const sid = this.#table.sid(slot)
     this.counters.expired++
     this.#dispose(slot, 'expired')
-    const now = this.#clock.now()
-    // Ended before its time, or once meant to live longer: a file may hold it alive.
-    const early = this.#table.expires(slot) > now || this.#tombstones.outlives(sid, now)
-    if (this.tenure && early) this.#removed(sid, this.#table.expires(slot))
-    else this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
+    this.recorder.expired(sid, slot)
     this.#table.remove(slot)
     this.#events.expired(sid)
   }
@@ -321,29 +303,8 @@ export class Sessions {
     const sid = this.#table.sid(slot)
     this.counters.evicted++
     this.#dispose(slot, 'evicted')
-    // An older copy that comes back was no secret and is the first to go again.
-    const removal: Removal = { stamp: this.stamps.next(this.#clock.now()), until: 0 }
-    this.tenure?.persistence?.remove(sid, removal)
+    this.recorder.evicted(sid)
     this.#events.evicted(sid)
-  }
-
-  #removed(sid: string, expires: number): void {
-    if (!this.tenure) return
-    const stamp = this.stamps.next(this.#clock.now())
-    const removal = this.#tombstones.add(sid, stamp, expires)
-    this.tenure.own?.removals.add(sid)
-    this.tenure.own?.sets.delete(sid)
-    this.tenure.persistence?.remove(sid, removal)
-  }
-
-  /** What is cleared while another process owns the files is destroyed one by one for it. */
-  #noteOwnClear(): void {
-    const own = this.tenure?.own
-    if (!own) return
-    for (let slot = 0; slot < this.#table.slots; slot++) {
-      if (this.#table.has(slot)) own.removals.add(this.#table.sid(slot))
-    }
-    own.sets.clear()
   }
 
   /** Keeps a session that is about to go for the hook. */
@@ -381,7 +342,7 @@ export class Sessions {
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
     }
-    const steps = this.#tombstones.prune(this.#clock.now())
+    const steps = this.recorder.tombstones.prune(this.#clock.now())
     while (!steps.next().done) if (pace.due) await pace.pause()
   }
 }

@@ -1,0 +1,104 @@
+/**
+ * What happened to a session → a note for the files.
+ *
+ * The process that owns the files notes what is to be written; one that waits for them notes what it
+ * has changed itself, for the time when they are its own; without files nothing is noted. Removals
+ * are remembered here too, so that no file brings a session back. Changes no session.
+ */
+import type { Clock, Stamps } from './clock.js'
+import { ONE_DAY } from './lifetime.js'
+import type { Table } from './table.js'
+import type { Tenure } from './tenure.js'
+import { type Removal, Tombstones } from './tombstones.js'
+
+export class Recorder {
+  /** Where changes are noted; `undefined` where there are no files. */
+  tenure: Pick<Tenure, 'own' | 'persistence'> | undefined
+  readonly tombstones = new Tombstones()
+  readonly #table: Table
+  readonly #stamps: Stamps
+  readonly #clock: Clock
+
+  constructor(table: Table, stamps: Stamps, clock: Clock) {
+    this.#table = table
+    this.#stamps = stamps
+    this.#clock = clock
+  }
+
+  /** The session was put in `slot`. */
+  put(sid: string, slot: number): void {
+    this.tenure?.own?.sets.add(sid)
+    this.tenure?.persistence?.set(slot)
+  }
+
+  /** The session in `slot` was touched; a small touch is in no hurry. */
+  touched(sid: string, slot: number, small: boolean, now: number): void {
+    this.tenure?.own?.sets.add(sid)
+    this.tenure?.persistence?.touch(slot, small, now)
+  }
+
+  /** The expiry of a session is about to move. */
+  moved(sid: string, before: number, after: number): void {
+    if (after < before && this.tenure) this.tombstones.shortened(sid, before)
+  }
+
+  /** The session, which was to expire at `expires`, was destroyed and is about to leave the table. */
+  removed(sid: string, expires: number): void {
+    if (!this.tenure) return
+    const stamp = this.#stamps.next(this.#clock.now())
+    const removal = this.tombstones.add(sid, stamp, expires)
+    this.tenure.own?.removals.add(sid)
+    this.tenure.own?.sets.delete(sid)
+    this.tenure.persistence?.remove(sid, removal)
+  }
+
+  /** A session was destroyed that memory does not have. */
+  unseen(sid: string): void {
+    // Made in the process that owns the files, and not read yet: it must not be read later.
+    if (this.tenure?.own) this.removed(sid, this.#clock.now() + ONE_DAY)
+    // Expired by a clock that may be set back: a file may hold it, and it must not live again.
+    else this.tenure?.persistence?.removeUnseen(sid, this.#stamps.next(this.#clock.now()))
+  }
+
+  /** The session in `slot` has expired and is about to leave the table. */
+  expired(sid: string, slot: number): void {
+    const now = this.#clock.now()
+    const expires = this.#table.expires(slot)
+    // Ended before its time, or once meant to live longer: a file may hold it alive.
+    const early = expires > now || this.tombstones.outlives(sid, now)
+    if (this.tenure && early) this.removed(sid, expires)
+    else this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
+  }
+
+  /** The session was evicted. */
+  evicted(sid: string): void {
+    // If a file brings an older copy back, no harm is done: it was not destroyed, and it is evicted
+    // first.
+    const removal: Removal = { stamp: this.#stamps.next(this.#clock.now()), until: 0 }
+    this.tenure?.persistence?.remove(sid, removal)
+  }
+
+  /**
+   * The table is about to be emptied.
+   *
+   * @returns the stamp of it, for {@link cleared}
+   */
+  clearing(): number {
+    const own = this.tenure?.own
+    if (own) {
+      // While another process owns the files, all are destroyed one by one for it.
+      for (let slot = 0; slot < this.#table.slots; slot++) {
+        if (this.#table.has(slot)) own.removals.add(this.#table.sid(slot))
+      }
+      own.sets.clear()
+    }
+    return this.#stamps.next(this.#clock.now())
+  }
+
+  /** The table was emptied. */
+  cleared(stamp: number): void {
+    if (!this.tenure) return
+    this.tombstones.clear(stamp)
+    this.tenure.persistence?.clear(stamp)
+  }
+}
