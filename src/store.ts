@@ -2,16 +2,14 @@
  * PersistentMemoryStore: express-session's Store over the engine.
  *
  * In come callbacks or none, out go exactly one answer each: to the callback, later, or as a
- * promise. State changes before a method returns. Holds no logic of its own beyond that, the prune
- * timer and what happens when the process ends.
+ * promise. State changes before a method returns. Holds no logic of its own beyond that and the
+ * prune timer.
  */
 import session from 'express-session'
 import type { SessionData } from 'express-session'
-import { onExit } from 'signal-exit'
 import { answerSoon, type Callback, fail, settle } from './answer.js'
 import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
-import { outliveSizeLimit } from './core/node-files.js'
 import type { StoreError } from './core/errors.js'
 import {
   type PersistentMemoryStoreOptions,
@@ -23,6 +21,7 @@ import type { MergeReport } from './core/follow.js'
 import type { RestoreReport } from './core/recover.js'
 import type { Ownership } from './core/ownership.js'
 import type { Counters } from './core/sessions.js'
+import { flushAtExit } from './exit.js'
 
 /** What {@link PersistentMemoryStore.stats} returns. */
 export interface StoreStats extends Counters {
@@ -96,8 +95,7 @@ export class PersistentMemoryStore extends session.Store {
     this.#engine = new Engine(this.#options, events, surroundings)
     this.#engine.open()
     if (this.#options.flushOnExit && this.#options.snapshotPath !== false) {
-      outliveSizeLimit()
-      this.#forgetExit = onExit((_code, signal) => this.#flushAtExit(signal), { alwaysLast: true })
+      this.#forgetExit = flushAtExit(this.#engine)
     }
     this.startInterval()
   }
@@ -306,19 +304,6 @@ export class PersistentMemoryStore extends session.Store {
     if (value instanceof Promise) return settle(value, callback)
     if (typeof callback !== 'function') return Promise.resolve(value)
     answerSoon(callback, value)
-  }
-
-  #flushAtExit(signal: string | null): void {
-    try {
-      // The first process of a container is not ended by a signal that it has no handler for.
-      this.#engine.flushSync(signal !== null && process.pid === 1)
-    } catch (cause) {
-      // Nobody is left to listen to events.
-      const { code = 'ERR_WRITE', message } = cause as NodeJS.ErrnoException
-      process.stderr.write(
-        `persistent-memorystore: unsaved sessions are lost: ${code}: ${message}\n`,
-      )
-    }
   }
 
   #report(error: StoreError): void {

@@ -104,6 +104,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     aside: true,
     families: [
       ['answer'],
+      ['exit'],
       ['store'],
       ['shutdown'],
       ['memorystore', 'memorystore-options'],
@@ -121,7 +122,7 @@ const OUTSIDE: Record<string, readonly string[]> = {
   'lru-cache': ['core/lru-index'],
   msgpackr: ['core/msgpack'],
   'msgpackr/pack': ['core/msgpack'],
-  'signal-exit': ['store'],
+  'signal-exit': ['exit'],
   'express-session': ['core/options', 'store', 'memorystore', 'memorystore-options'],
   'node:http': ['shutdown'],
   'node:https': ['shutdown'],

@@ -1,0 +1,25 @@
+/**
+ * The end of the process → what is unsaved is written, in one go.
+ *
+ * Nobody is left to listen to events by then, so what goes wrong is told on stderr. Never keeps the
+ * process from ending.
+ */
+import { onExit } from 'signal-exit'
+import type { Engine } from './core/engine.js'
+import { outliveSizeLimit } from './core/node-files.js'
+
+/** Has `engine` flush when the process exits; the result forgets it. */
+export function flushAtExit(engine: Engine): () => void {
+  outliveSizeLimit()
+  return onExit((_code, signal) => flush(engine, signal), { alwaysLast: true })
+}
+
+function flush(engine: Engine, signal: string | null): void {
+  try {
+    // The first process of a container is not ended by a signal that it has no handler for.
+    engine.flushSync(signal !== null && process.pid === 1)
+  } catch (cause) {
+    const { code = 'ERR_WRITE', message } = cause as NodeJS.ErrnoException
+    process.stderr.write(`persistent-memorystore: unsaved sessions are lost: ${code}: ${message}\n`)
+  }
+}
