@@ -228,7 +228,8 @@ export class PersistentMemoryStore extends session.Store {
   close(): Promise<void>
   close(callback?: Callback): Promise<void> | void {
     this.stopInterval()
-    const closed = this.#engine.close().then(() => this.#forgetExit?.())
+    // However closing went, the engine writes nothing after it, not at the exit either.
+    const closed = this.#engine.close().finally(() => this.#forgetExit?.())
     return settle(closed, callback)
   }
 
