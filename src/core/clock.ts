@@ -5,7 +5,7 @@
  * changes no order, here or across a restart.
  */
 
-/** The time and the timers. Timers never keep the process alive. */
+/** The time and the timers. Timers never keep the process alive; a sleep does. */
 export interface Clock {
   /** Epoch milliseconds. */
   now(): number
@@ -13,6 +13,8 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void
   /** Calls back every `ms`; the result cancels it. */
   every(ms: number, callback: () => void): () => void
+  /** Resolves after `ms`, for work that somebody waits for. */
+  sleep(ms: number): Promise<void>
 }
 
 export const systemClock: Clock = {
@@ -25,6 +27,7 @@ export const systemClock: Clock = {
     const timer = setInterval(callback, ms).unref()
     return () => clearInterval(timer)
   },
+  sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 }
 
 /** The last moment a Date can hold (ECMAScript, time values and time range). */

@@ -18,7 +18,6 @@ import type { FileHeader } from './header.js'
 import type { KnownFiles } from './known-files.js'
 import { Merge, type MergeTarget } from './merge.js'
 import { corruptPath, previousPath } from './names.js'
-import { unchanged } from './pace.js'
 import type { Persistence } from './persistence.js'
 import { readRecords } from './recover.js'
 
@@ -46,6 +45,7 @@ export class Intake {
   readonly #known: KnownFiles
   #looking: Promise<void> | undefined
   #cancel: (() => void) | undefined
+  #stopped = false
 
   constructor(context: IntakeContext, persistence: Persistence, known: KnownFiles) {
     this.#context = context
@@ -55,18 +55,22 @@ export class Intake {
 
   /** Looks at what was written there once it has settled. */
   notice(): void {
+    if (this.#stopped) return
     const { files, path, clock } = this.#context
-    const look = () => [path, previousPath(path)].map((one) => files.glanceSync(one)).join(' ')
-    const before = look()
+    const glance = () => [path, previousPath(path)].map((one) => files.glanceSync(one)).join(' ')
+    const before = glance()
     this.#cancel?.()
     this.#cancel = clock.after(SETTLED, () => {
       this.#cancel = undefined
-      if (look() !== before) this.notice()
-      else this.#looking ??= this.#look().finally(() => (this.#looking = undefined))
+      // What came during a look may have come too late for it.
+      if (this.#looking || glance() !== before) this.notice()
+      else this.#looking = this.#look().finally(() => (this.#looking = undefined))
     })
   }
 
+  /** Looks no more by itself; resolves when a look under way is over. */
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#cancel?.()
     await this.#looking
   }
@@ -76,7 +80,11 @@ export class Intake {
    * another file is to take its place. Whoever is still writing it is waited for, within reason.
    */
   async take(at: string): Promise<void> {
-    await unchanged(() => this.#context.files.glanceSync(at), SETTLED, SETTLED_WAITS)
+    const { files, clock } = this.#context
+    let before: string | undefined
+    for (let left = SETTLED_WAITS; left > 0 && before !== (before = files.glanceSync(at)); left--) {
+      await clock.sleep(SETTLED)
+    }
     await this.#take(at)
   }
 

@@ -5,7 +5,7 @@
  * belongs to the requests. No I/O.
  */
 import type { Clock } from './clock.js'
-import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as immediate } from 'node:timers/promises'
 
 /** How long a slice may hold the loop, in milliseconds. */
 const SLICE = 2
@@ -84,15 +84,6 @@ export function* joined(chunks: Iterable<Buffer>): Generator<Buffer, void, void>
     pace = new Pace()
   }
   if (bytes > 0) yield some.length === 1 ? some[0]! : Buffer.concat(some)
-}
-
-/**
- * Resolves when what `look` says has stayed the same for `ms` milliseconds, or after so many looks.
- * Keeps the process alive meanwhile, since work waits for it.
- */
-export async function unchanged(look: () => string, ms: number, looks: number): Promise<void> {
-  let before: string | undefined
-  for (let left = looks; left > 0 && before !== (before = look()); left--) await sleep(ms)
 }
 
 /** Work was given up because the store closes. */

@@ -42,7 +42,7 @@ test('what has been observed counts: no stamp is given out twice', () => {
   expect(stamps.next(NOON)).toBeGreaterThan(NOON * 5000)
 })
 
-test('timers of the system clock can be called off and keep no process alive', async () => {
+test('timers of the system clock can be called off and keep no process alive, a sleep does', async () => {
   const called: string[] = []
   const calledOff = systemClock.after(1, () => called.push('never'))
   const stop = systemClock.every(1, () => called.push('every'))
@@ -66,4 +66,7 @@ test('timers of the system clock can be called off and keep no process alive', a
   const cancels = [systemClock.every(60_000, () => {}), systemClock.after(60_000, () => {})]
   expect(keeping()).toBe(before)
   for (const cancel of cancels) cancel()
+  const slept = systemClock.sleep(1)
+  expect(keeping()).toBe(before + 1)
+  await slept
 })

@@ -38,6 +38,10 @@ export class StubClock implements Clock {
     return this.#add({ at: this.time + ms, period: ms, callback })
   }
 
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.after(ms, resolve))
+  }
+
   /** Lets `ms` pass, timer by timer. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms
