@@ -10,7 +10,7 @@ import type { SessionData } from 'express-session'
 import { answerSoon, type Callback, fail, settle } from './answer.js'
 import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
-import type { StoreError } from './core/errors.js'
+import { type StoreError, warn } from './core/errors.js'
 import {
   type PersistentMemoryStoreOptions,
   type ResolvedOptions,
@@ -309,16 +309,23 @@ export class PersistentMemoryStore extends session.Store {
 
   #report(error: StoreError): void {
     if (this.listenerCount('error') > 0) {
-      this.emit('error', error)
+      this.#emit('error', error)
       return
     }
     if (this.#warned.has(error.code)) return
     this.#warned.add(error.code)
-    process.emitWarning(error.message, { type: 'PersistentMemoryStoreWarning', code: error.code })
+    warn(error.code, error.message)
   }
 
   #emit<K extends keyof StoreEvents>(event: K, ...payload: StoreEvents[K]): void {
-    if (this.listenerCount(event) > 0) this.emit(event, ...payload)
+    try {
+      if (this.listenerCount(event) > 0) this.emit(event, ...payload)
+    } catch (error) {
+      // A listener's fault, and not of what was under way: it is thrown where nothing is.
+      process.nextTick(() => {
+        throw error
+      })
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Intake, type IntakeContext } from '../../src/core/intake.js'
 import type { StoreError } from '../../src/core/errors.js'
+import type { KnownFiles } from '../../src/core/known-files.js'
 import type { Persistence } from '../../src/core/persistence.js'
 import { gate, MemoryFiles, PATH } from '../support/memory-files.js'
 import { settle, StubClock } from '../support/stub-clock.js'
@@ -22,21 +23,21 @@ beforeEach(() => {
   errors = []
   hold = Promise.resolve()
   const persistence = {
-    // Nothing is there where there was something: a snapshot takes its place.
-    generations: {
-      disturbed: [PATH],
-      hasSnapshot: true,
-      distrust: () => undefined,
-      know: () => undefined,
-    },
     snapshot: () => {
       looks.push(clock.time)
       return hold
     },
   }
+  const quiet = () => undefined
+  // Nothing is there where there was something: a snapshot takes its place.
+  const known = { disturbed: () => [PATH], hasSnapshot: true, know: quiet, distrust: quiet }
   const onError = (error: StoreError) => errors.push(error)
   const context = { files, path: PATH, clock, onError } as unknown as IntakeContext
-  intake = new Intake(context, persistence as unknown as Persistence)
+  intake = new Intake(
+    context,
+    persistence as unknown as Persistence,
+    known as unknown as KnownFiles,
+  )
 })
 
 describe('what was noticed', () => {
