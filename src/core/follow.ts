@@ -34,7 +34,7 @@ export interface FollowContext {
 export type MergeReport = Pick<MergeCounts, 'applied' | 'removed'>
 
 export class Follower {
-  readonly own: OwnChanges = { sets: new Set(), removals: new Set() }
+  readonly own: OwnChanges = { sets: new Set(), made: new Set(), removals: new Set(), cleared: 0 }
   readonly #context: FollowContext
   readonly #merge: Merge
   #positions: Positions

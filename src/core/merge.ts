@@ -40,7 +40,11 @@ export interface MergeEvents {
 /** What this process changed while another one owned the files, by sid. */
 export interface OwnChanges {
   sets: Set<string>
+  /** Those of {@link sets} that were not known before. */
+  made: Set<string>
   removals: Set<string>
+  /** The stamp of a clear; 0: none. */
+  cleared: number
 }
 
 /** How a {@link Merge} treats what it reads. */
@@ -205,8 +209,14 @@ export class Merge implements RecordSink {
     if (stamp > this.stamp) this.stamp = stamp
     const { table, tombstones } = this.#target
     if (stamp <= tombstones.cleared) return
+    const { own } = this.#options
     for (let slot = 0; slot < table.slots; slot++) {
-      if (table.has(slot) && table.stamp(slot) <= stamp) this.#remove(slot)
+      if (!table.has(slot)) continue
+      const sid = own ? table.sid(slot) : ''
+      // Destroyed there with all others, whatever its own requests did here.
+      const changed = own?.sets.has(sid) === true && !own.made.has(sid)
+      if (!changed && table.stamp(slot) > stamp) continue
+      this.#remove(slot)
     }
     tombstones.clear(stamp)
   }

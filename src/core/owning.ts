@@ -94,6 +94,8 @@ export class Owning {
   adopt(own: OwnChanges): void {
     const { target, stamps, clock } = this.#context
     const { table, tombstones } = target
+    // First, since no note of a slot outlasts it. It covers what this process never came to know.
+    if (own.cleared > 0) this.persistence.clear(own.cleared)
     for (const sid of own.removals) {
       const slot = table.find(sid)
       if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))

@@ -25,9 +25,13 @@ export class Recorder {
     this.#clock = clock
   }
 
-  /** The session was put in `slot`. */
-  put(sid: string, slot: number): void {
-    this.tenure?.own?.sets.add(sid)
+  /** The session was put in `slot`; `known`: in the place of what it was before. */
+  put(sid: string, slot: number, known: boolean): void {
+    const own = this.tenure?.own
+    if (own) {
+      if (!known) own.made.add(sid)
+      own.sets.add(sid)
+    }
     this.tenure?.persistence?.set(slot)
   }
 
@@ -49,6 +53,7 @@ export class Recorder {
     const removal = this.tombstones.add(sid, stamp, expires)
     this.tenure.own?.removals.add(sid)
     this.tenure.own?.sets.delete(sid)
+    this.tenure.own?.made.delete(sid)
     this.tenure.persistence?.remove(sid, removal)
   }
 
@@ -91,6 +96,7 @@ export class Recorder {
         if (this.#table.has(slot)) own.removals.add(this.#table.sid(slot))
       }
       own.sets.clear()
+      own.made.clear()
     }
     return this.#stamps.next(this.#clock.now())
   }
@@ -99,6 +105,7 @@ export class Recorder {
   cleared(stamp: number): void {
     if (!this.tenure) return
     this.tombstones.clear(stamp)
+    if (this.tenure.own) this.tenure.own.cleared = stamp
     this.tenure.persistence?.clear(stamp)
   }
 }

@@ -180,17 +180,16 @@ export class Sessions {
 
   clear(): void {
     this.counters.destroyed += this.#table.size
-    if (this.#disposals.wanted) {
-      for (let slot = 0; slot < this.#table.slots; slot++) {
-        if (!this.#table.has(slot)) continue
-        this.#dispose(slot, 'destroyed')
-        // One by one, or all of them would be in memory decoded.
-        this.#disposals.tell()
-      }
-    }
     const stamp = this.recorder.clearing()
-    this.#table.clear()
+    const gone = this.#table.clear()
     this.recorder.cleared(stamp)
+    if (!this.#disposals.wanted) return
+    for (let slot = 0; slot < gone.slots; slot++) {
+      if (!gone.has(slot)) continue
+      this.#dispose(slot, 'destroyed', gone)
+      // One by one, or all of them would be in memory decoded.
+      this.#disposals.tell()
+    }
   }
 
   /** All live sessions, by sid, in an object without prototype. */
@@ -248,7 +247,7 @@ export class Sessions {
       if (!this.#options.noDisposeOnSet) this.#dispose(slot, 'replaced')
       this.recorder.moved(sid, table.expires(slot), life.expires)
     }
-    this.recorder.put(sid, table.put(this.#fill(sid, life, now), body))
+    this.recorder.put(sid, table.put(this.#fill(sid, life, now), body), slot >= 0)
   }
 
   #touch(sid: string, life: Lifetime, now: number): void {
@@ -283,10 +282,10 @@ export class Sessions {
     return record
   }
 
-  #decode(slot: number): Session {
-    const session = this.#codec.decode(this.#table.body(slot))
-    const cookie = this.#table.cookie(slot)
-    if (cookie) session['cookie'] = restoreCookie(cookie, this.#table.cookieExpires(slot))
+  #decode(slot: number, table = this.#table): Session {
+    const session = this.#codec.decode(table.body(slot))
+    const cookie = table.cookie(slot)
+    if (cookie) session['cookie'] = restoreCookie(cookie, table.cookieExpires(slot))
     return session
   }
 
@@ -308,10 +307,10 @@ export class Sessions {
   }
 
   /** Keeps a session that is about to go for the hook. */
-  #dispose(slot: number, reason: DisposeReason): void {
+  #dispose(slot: number, reason: DisposeReason, table = this.#table): void {
     if (!this.#disposals.wanted) return
     try {
-      this.#disposals.add(this.#table.sid(slot), this.#decode(slot), reason)
+      this.#disposals.add(table.sid(slot), this.#decode(slot, table), reason)
     } catch (error) {
       this.#events.error(error as StoreError)
     }

@@ -110,13 +110,21 @@ export class Table {
     this.#release(slot)
   }
 
-  /** Drops everything at once; the walk of a million is left to the garbage collector. */
-  clear(): void {
+  /**
+   * Drops everything at once; the walk of a million is left to the garbage collector.
+   *
+   * @returns what was there, to be read
+   */
+  clear(): Table {
+    const before = new Table({ max: 0, maxBytes: 0 }, this.#onEvict)
+    before.#rows = this.#rows
+    before.#slab = this.#slab
     this.#index = this.#makeIndex()
     this.#lru = this.#makeOrder()
     this.#rows = new Rows()
     this.#slab = new Slab()
     this.#bytes = 0
+    return before
   }
 
   /** Lifts the limits while files are loaded, in whatever order they hold their entries. */

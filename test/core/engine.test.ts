@@ -187,6 +187,20 @@ describe.each([
       expect(await store.get('a')).toBeUndefined()
       expect(errors).toMatchObject([{ code: 'ERR_HOOK' }, { code: 'ERR_HOOK' }])
     })
+
+    test('is told once of each session of a store that is cleared, whatever it does then', async () => {
+      const told: string[] = []
+      const { store, errors } = await disposing({
+        dispose: (sid: string) => {
+          told.push(sid)
+          void store.destroy(sid)
+          void store.clear()
+        },
+      })
+      for (const sid of 'abc') await store.set(sid, sessionOf())
+      await store.clear()
+      expect([told.sort(), errors]).toEqual([['a', 'b', 'c'], []])
+    })
   })
 
   test('limits evict the session used least recently, and tell of it', async () => {

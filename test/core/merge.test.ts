@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import type { EntryRecord } from '../../src/core/format.js'
 import { MalformedError } from '../../src/core/format.js'
-import { Merge, type MergeOptions } from '../../src/core/merge.js'
+import { Merge, type MergeOptions, type OwnChanges } from '../../src/core/merge.js'
 import {
   contentsOf,
   HOUR,
@@ -132,7 +132,12 @@ describe('what was evicted', () => {
 })
 
 describe('between processes', () => {
-  const own = () => ({ sets: new Set<string>(), removals: new Set<string>() })
+  const own = (): OwnChanges => ({
+    sets: new Set(),
+    made: new Set(),
+    removals: new Set(),
+    cleared: 0,
+  })
 
   test('what this one destroyed stays so, whatever stamps the other has, and for as long', () => {
     const mine = own()
@@ -164,6 +169,20 @@ describe('between processes', () => {
     entry('a', 3)
     expect(contentsOf(target)).toEqual({})
     expect(target.tombstones.get('a')).toEqual({ stamp: 4, until: LATER })
+  })
+
+  test('what the other cleared goes, though requests here changed it later; not what is new', () => {
+    const mine = own()
+    const { target, entry, merge } = begin({ own: mine })
+    entry('changed here', 5)
+    mine.sets.add('changed here')
+    entry('made here', 5)
+    mine.sets.add('made here')
+    mine.made.add('made here')
+    entry('made anew there', 5)
+    merge.clear(4)
+    entry('changed here', 3)
+    expect(Object.keys(contentsOf(target)).sort()).toEqual(['made anew there', 'made here'])
   })
 
   test('an eviction there destroys nothing that was changed here', () => {

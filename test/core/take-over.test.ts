@@ -8,9 +8,11 @@ import type { MemoryFiles } from '../support/memory-files.js'
 import { errno, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
 import {
+  afterKill,
   begin,
   lettersIn,
   open,
+  sessionOf,
   type Stage,
   setLetters,
   twoGenerations,
@@ -77,12 +79,52 @@ describe('a damaged file that a successor has found', () => {
     flipEntries(owner.files, PATH)
     const { store, files } = begin({}, { files: owner.files, clock: owner.clock, notes })
     await store.ready()
-    for (let i = 0; i < 2; i++) await owner.store.snapshot()
+    // It looks different, so the owner waits for whoever may be writing it.
+    await Promise.all([owner.store.snapshot(), owner.clock.advance(1000)])
+    await owner.store.snapshot()
     await owner.store.close()
     await owner.clock.advance(TURN)
     await store.snapshot()
     expect(files.names().filter((name) => name.includes('.corrupt-'))).toEqual([])
     expect(await lettersIn({ store })).toBe('abc')
+  })
+})
+
+describe('what was cleared', () => {
+  test('by the successor stays so, also what it had not come to know', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({ durability: 'always' }, { notes })
+    await setLetters(owner, 'a')
+    const stage = begin({ durability: 'always' }, { files: owner.files, clock: owner.clock, notes })
+    await stage.store.ready()
+    await setLetters(owner, 'x')
+    await stage.store.clear()
+    await setLetters(stage, 'b')
+    await owner.store.close()
+    stage.files.fail = (operation) => (operation === 'rename' ? errno('ENOSPC') : undefined)
+    await owner.clock.advance(TURN)
+    await stage.store.flush()
+    expect(await lettersIn(await afterKill(stage))).toBe('b')
+    await stage.store.close()
+    expect(await lettersIn(await open({}, { files: stage.files, clock: owner.clock }))).toBe('b')
+  })
+
+  test('by the owner stays so, though a request under way in the successor saves its session', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({ durability: 'always' }, { notes })
+    await setLetters(owner, 'ab')
+    const stage = begin({ durability: 'always' }, { files: owner.files, clock: owner.clock, notes })
+    await stage.store.ready()
+    await owner.store.clear()
+    await owner.clock.advance(20)
+    await stage.store.set('a', sessionOf({ n: 'under way' }))
+    await setLetters(stage, 'n')
+    await owner.clock.advance(TURN)
+    expect(await lettersIn(stage)).toBe('n')
+    await owner.store.close()
+    await owner.clock.advance(TURN)
+    await stage.store.close()
+    expect(await lettersIn(await open({}, { files: stage.files, clock: owner.clock }))).toBe('n')
   })
 })
 
