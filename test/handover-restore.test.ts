@@ -13,13 +13,13 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { nodeFiles } from '../src/core/node-files.js'
 import { patient } from './support/patience.js'
 import { newPath, type Opened, openAt, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
-import { StubClock } from './support/stub-clock.js'
+import { pass, StubClock } from './support/stub-clock.js'
 
 const DAY = 86_400_000
 const KEY = 'a key that is long enough'
@@ -517,10 +517,12 @@ test('a snapshot that is deleted is written again', async () => {
 })
 
 test('all files deleted are written again, and nothing that follows is lost', async () => {
-  await withBackup()
+  const clock = new StubClock(Date.now())
+  await withBackup({}, { clock })
   for (const name of await readdir(dirname(path))) await rm(join(dirname(path), name))
   await running.store.set('after', session())
-  await wait(3500)
+  await pass(clock, 3500)
+  await expect.poll(() => readdir(dirname(path)), patient).toContain(basename(path))
   await running.store.set('later', session())
   await running.store.flush()
   const second = await openAt(path, never)
@@ -529,9 +531,11 @@ test('all files deleted are written again, and nothing that follows is lost', as
 })
 
 test('with `watch: false` nothing is taken in by itself', async () => {
-  await withBackup({ watch: false })
+  const clock = new StubClock(Date.now())
+  await withBackup({ watch: false }, { clock })
   await put(backup)
-  await wait(900)
+  // Neither by notice of it, which is real, nor when the lease is dated, every two seconds.
+  await pass(clock, 4000)
   expect(running.merges).toEqual([])
   expect(await sidsOf(running)).toEqual(['changed', 'dropped', 'new', 'newest', 'same'])
 })

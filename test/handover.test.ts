@@ -9,7 +9,7 @@ import { nodeNotes } from '../src/core/notes.js'
 import { patient, stopwatch } from './support/patience.js'
 import { newPath, type Opened, openAt, beginAt, roleOf, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
-import { StubClock } from './support/stub-clock.js'
+import { pass, StubClock } from './support/stub-clock.js'
 
 const HOUR = 3_600_000
 const session = (data: object = {}) =>
@@ -22,9 +22,12 @@ let path: string
 let owner: Opened
 let successor: Opened
 
-async function begin(options: Parameters<typeof openAt>[1] = {}): Promise<void> {
-  owner = await openAt(path, { ...never, ...options })
-  successor = await openAt(path, { ...never, ...options })
+async function begin(
+  options: Parameters<typeof openAt>[1] = {},
+  surroundings: Parameters<typeof openAt>[2] = {},
+): Promise<void> {
+  owner = await openAt(path, { ...never, ...options }, surroundings)
+  successor = await openAt(path, { ...never, ...options }, surroundings)
 }
 
 /** Waits until one of the stores owns the file. */
@@ -62,14 +65,15 @@ describe('a second process', () => {
   })
 
   test('writes nothing but a note that it is there', async () => {
-    await begin()
+    const clock = new StubClock(Date.now())
+    await begin({}, { clock })
     await owner.store.set('a', session())
     await owner.store.flush()
     const before = await readdir(dirname(path))
     await successor.store.set('b', session())
     await expect(successor.store.flush()).rejects.toMatchObject({ code: 'ERR_OWNED' })
     await expect(successor.store.snapshot()).rejects.toMatchObject({ code: 'ERR_OWNED' })
-    await wait(1200)
+    await pass(clock, 2500)
     expect((await readdir(dirname(path))).sort()).toEqual(before.sort())
     expect(before.filter((name) => name.includes('.successor-'))).toHaveLength(1)
     expect(before.filter((name) => name.includes('.journal-'))).toHaveLength(1)
@@ -392,15 +396,17 @@ describe('take-over', () => {
   })
 
   test('keeps expiries as they were', async () => {
-    await begin()
+    const clock = new StubClock(Date.now())
+    await begin({}, { clock })
     const life = (ms: number) =>
-      sessionOf({}, { originalMaxAge: ms, expires: new Date(Date.now() + ms), path: '/' })
+      sessionOf({}, { originalMaxAge: ms, expires: new Date(clock.time + ms), path: '/' })
     await owner.store.set('short', life(700))
     await owner.store.set('long', life(HOUR))
     await successor.store.set('own', life(700))
     await owner.store.close()
     await tookOver(successor)
-    await wait(800)
+    expect(await sidsOf(successor)).toEqual(['long', 'own', 'short'])
+    await clock.advance(700)
     expect(await sidsOf(successor)).toEqual(['long'])
     expect(await successor.store.get('short')).toBeUndefined()
   })

@@ -1,6 +1,7 @@
 /**
  * A clock that tests move. Timers fire in the order in which they are due, and between two of them
- * everything that was set off gets its turns of the loop. Nothing here waits for real time.
+ * everything that was set off gets its turns of the loop. Waits for real time only where it is used
+ * with a real disk.
  */
 import type { Clock } from '../../src/core/clock.js'
 
@@ -9,6 +10,10 @@ interface Timer {
   period: number
   callback: () => void
 }
+
+/** What passes by the clock at a time, and really, in ms. */
+const STEP = 100
+const MOMENT = 20
 
 /** Noon of some day. */
 export const NOON = Date.UTC(2024, 4, 5, 12)
@@ -71,6 +76,14 @@ export class StubClock implements Clock {
   #next(end: number): Timer | undefined {
     const due = [...this.#timers].filter(({ at }) => at <= end)
     return due.sort((a, b) => a.at - b.at)[0]
+  }
+}
+
+/** Lets `ms` pass by the clock, a little at a time, each with a moment for a real disk to keep up. */
+export async function pass(clock: StubClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += STEP) {
+    await clock.advance(Math.min(STEP, ms - passed))
+    await new Promise((resolve) => setTimeout(resolve, MOMENT))
   }
 }
 
