@@ -19,15 +19,29 @@ export class Health {
   failure: StoreError | undefined
   /** The error for callers who ask for a write while none is tried. */
   refusal: StoreError | undefined
-  /** A sync has failed: nothing is acknowledged until a whole new generation stands. */
-  broken = false
+  /** How often it has turned out that the files may hold less than was written to them. */
+  faults = 0
   /** The store is being closed: nothing is tried again. */
   closing = false
   readonly #context: HealthContext
   #abandoned = false
+  #mended = 0
 
   constructor(context: HealthContext) {
     this.#context = context
+  }
+
+  /**
+   * Whether the files may hold less than was written to them, since a sync has failed or somebody has
+   * written there: nothing is acknowledged until a whole new generation stands.
+   */
+  get broken(): boolean {
+    return this.faults > this.#mended
+  }
+
+  /** A generation stands that was begun when there had been so many faults. */
+  mend(faults: number): void {
+    this.#mended = faults
   }
 
   /** Whether the files are another process's. */

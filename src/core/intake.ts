@@ -85,7 +85,8 @@ export class Intake {
     for (let left = SETTLED_WAITS; left > 0 && before !== (before = files.glanceSync(at)); left--) {
       await clock.sleep(SETTLED)
     }
-    await this.#take(at)
+    // The snapshot that is being written may have passed what this has changed.
+    if (await this.#take(at)) this.#persistence.distrust()
   }
 
   async #look(): Promise<void> {
@@ -95,7 +96,7 @@ export class Intake {
       for (const at of this.#known.disturbed()) {
         if (await this.#take(at)) taken = true
       }
-      if (taken) await this.#persistence.snapshot()
+      if (taken) await this.#persistence.renew()
     } catch (cause) {
       const message = `Expected to merge what was put at ${path}, found that it could not be done`
       onError(

@@ -202,7 +202,7 @@ export class Journaling {
       // After a failed sync the kernel may have dropped what it could not write, and may say so once.
       const { unsynced } = generations
       const kept = await generations.abandon(!syncing)
-      health.broken ||= unsynced && !kept
+      if (unsynced && !kept) health.faults++
       throw error
     } finally {
       pending.written()

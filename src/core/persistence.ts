@@ -61,6 +61,8 @@ export class Persistence {
       snapshotSoon: () => this.snapshotSoon(),
     })
     const onWritten = () => {
+      // It has become so while that one was written.
+      if (this.#health.broken) this.snapshotSoon()
       this.#journaling.hurry()
       this.#journaling.schedule()
     }
@@ -75,7 +77,7 @@ export class Persistence {
 
   /** Whether memory holds anything that the files don't. */
   get unsaved(): boolean {
-    return this.#snapshots.unsaved || !this.#pending.none
+    return this.#snapshots.unsaved || !this.#pending.none || this.#health.broken
   }
 
   get lastSnapshot(): SnapshotStats | undefined {
@@ -115,8 +117,10 @@ export class Persistence {
   removeUnseen(sid: string, stamp: number): void {
     // The files hold no other than those that have expired since.
     if (this.#pending.expired === this.#snapshots.expiredBefore) return
-    const { journaling, clock } = this.#context
-    if (journaling) this.#pending.removeUnseen(sid, { stamp, until: 0 }, clock.now())
+    const { journaling, durability, clock } = this.#context
+    const removal = { stamp, until: 0 }
+    if (journaling && durability === 'always') this.#pending.remove(sid, removal)
+    else if (journaling) this.#pending.removeUnseen(sid, removal, clock.now())
     this.#noted()
   }
 
@@ -148,11 +152,12 @@ export class Persistence {
 
   /** Makes everything so far durable, small touches included. */
   async flush(): Promise<void> {
-    const { abandoned, broken, refusal } = this.#health
+    const { abandoned, refusal } = this.#health
     if (abandoned) throw refusal!
+    this.#lookForDamage()
     if (this.#context.journaling) {
       this.#pending.settle()
-      if (!this.unsaved && !this.#generations.unsynced && !broken) return
+      if (!this.unsaved && !this.#generations.unsynced) return
       this.#journaling.hurry()
       await this.durable()
     } else await this.#snapshots.settle()
@@ -166,7 +171,7 @@ export class Persistence {
       await this.flush()
     } finally {
       this.#journaling.stop()
-      await this.#snapshots.running?.then(ignore, ignore)
+      await this.#snapshots.finish()
       await this.release()
     }
   }
@@ -179,7 +184,19 @@ export class Persistence {
   /** Begins a new generation where the files have been taken away from under this process. */
   lookAfter(): void {
     if (!this.#generations.orphaned || this.#health.abandoned) return
-    void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.snapshotSoon())
+    this.distrust()
+    void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.renew())
+  }
+
+  /** The files may hold less than was written to them. */
+  distrust(): void {
+    this.#health.faults++
+  }
+
+  /** Writes a whole generation in the place of files that can't be trusted, however often it takes. */
+  async renew(): Promise<void> {
+    this.distrust()
+    await this.snapshot().catch(() => this.snapshotSoon())
   }
 
   /** Closes the files without another write. */
@@ -189,13 +206,13 @@ export class Persistence {
 
   /** Writes what is unsaved while the process exits, in one go. Throws where it can't. */
   flushSync(): void {
-    const { abandoned, broken } = this.#health
-    if (abandoned) return
+    if (this.#health.abandoned) return
+    this.#lookForDamage()
     const { journaling } = this.#context
     this.#pending.settle()
     const underWay = !journaling && this.#snapshots.running !== undefined
-    if (!this.unsaved && !this.#generations.unsynced && !broken && !underWay) return
-    if (!journaling || broken) {
+    if (!this.unsaved && !this.#generations.unsynced && !underWay) return
+    if (!journaling || this.#health.broken) {
       this.#generations.writeSync()
       return
     }
@@ -207,6 +224,13 @@ export class Persistence {
     })
   }
 
+  /** Whether files have been taken away or written over, before nobody looks any more. */
+  #lookForDamage(): void {
+    const { known } = this.#context
+    const foreign = known.distrusted || known.disturbed().length > 0
+    if (foreign || this.#generations.orphaned) this.distrust()
+  }
+
   /** Whether it must be known which sessions changed, not only that some did. */
   get #tracking(): boolean {
     return this.#context.journaling || this.#snapshots.running !== undefined
@@ -216,8 +240,4 @@ export class Persistence {
     if (this.#context.journaling) this.#journaling.schedule()
     else this.#snapshots.unsaved = true
   }
-}
-
-function ignore(): void {
-  // Told where it happened.
 }

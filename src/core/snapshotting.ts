@@ -64,6 +64,8 @@ export class Snapshotting {
   readonly #retry: BackOff
   #running: Promise<SnapshotReport> | undefined
   #queued: Promise<SnapshotReport> | undefined
+  /** Whether somebody waits for the one under way. */
+  #wanted = false
   #stopInterval: () => void = ignore
 
   constructor(context: SnapshottingContext, parts: SnapshottingParts) {
@@ -82,12 +84,17 @@ export class Snapshotting {
 
   /** Takes a snapshot; a call during one waits for the next. */
   take(): Promise<SnapshotReport> {
-    if (!this.#running) return this.#start()
+    if (!this.#running) return this.#next()
     this.#queued ??= this.#running.then(ignore, ignore).then(() => {
       this.#queued = undefined
-      return this.#start()
+      return this.#next()
     })
     return this.#queued
+  }
+
+  /** Resolves when those that have been asked for are done, however that went. */
+  async finish(): Promise<void> {
+    for (let next; (next = this.#queued ?? this.#running);) await next.catch(ignore)
   }
 
   /** Takes one that nobody waits for, and tries again where that fails. */
@@ -106,7 +113,10 @@ export class Snapshotting {
     // What changed while one was written may have come too late for it.
     await this.#running?.catch(ignore)
     // One that has begun since covers everything too.
-    await (this.#running ?? (this.unsaved ? this.#start() : undefined))
+    const { broken } = this.#parts.health
+    await (this.#running ?? (this.unsaved || broken ? this.#start() : undefined))
+    // What was merged meanwhile came too late for it as well.
+    if (this.#parts.health.broken) await this.#start()
   }
 
   /** Takes no more by itself. */
@@ -115,18 +125,26 @@ export class Snapshotting {
     this.#retry.reset()
   }
 
+  /** The one that has begun since, which covers everything too, or one begun now. */
+  #next(): Promise<SnapshotReport> {
+    const next = this.#running ?? this.#start()
+    this.#wanted = true
+    return next
+  }
+
   #start(): Promise<SnapshotReport> {
     const { health, onWritten } = this.#parts
     const { clock, onSnapshot } = this.#context
     if (health.abandoned) return Promise.reject(health.refusal!)
     const started = performance.now()
-    const wasBroken = health.broken
+    const { faults } = health
+    this.#wanted = false
     this.#running = this.#write().then(
       ({ sessions, bytes }) => {
         const report = { sessions, bytes, durationMs: performance.now() - started }
         this.#running = undefined
         this.last = { ...report, at: new Date(clock.now()) }
-        if (wasBroken) health.broken = false
+        health.mend(faults)
         health.failure = undefined
         this.#retry.reset()
         onWritten()
@@ -149,11 +167,11 @@ export class Snapshotting {
     const { journaling } = this.#context
     this.unsaved = false
     try {
-      const onBroken = () => (health.broken = true)
+      const onBroken = () => health.faults++
       await turns.run(() => generations.begin(onBroken))
       const { expired } = pending
       const changes = journaling ? undefined : () => pending.take()
-      const abort = () => health.closing && journaling && !health.broken
+      const abort = () => health.closing && journaling && !health.broken && !this.#wanted
       const { footer, bytes } = await generations.write(changes, abort)
       this.expiredBefore = expired
       // What came after the last chunk waits for the next snapshot.
@@ -173,7 +191,7 @@ export class Snapshotting {
 
   #tick(): void {
     if (!this.#context.journaling) {
-      if (this.unsaved) this.soon()
+      if (this.unsaved || this.#parts.health.broken) this.soon()
       return
     }
     const { journals, snapshotBytes } = this.#parts.generations

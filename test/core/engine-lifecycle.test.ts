@@ -208,7 +208,7 @@ describe('while the process exits', () => {
       set(engine, 'c')
       engine.sessions.destroy('a')
       engine.flushSync(false)
-      expect(await sidsIn(await open({}, { files }))).toEqual(['b', 'c'])
+      expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['b', 'c'])
     },
   )
 

@@ -22,13 +22,14 @@ beforeEach(() => {
   looks = []
   errors = []
   hold = Promise.resolve()
+  const quiet = () => undefined
   const persistence = {
-    snapshot: () => {
+    distrust: quiet,
+    renew: () => {
       looks.push(clock.time)
       return hold
     },
   }
-  const quiet = () => undefined
   // Nothing is there where there was something: a snapshot takes its place.
   const known = { disturbed: () => [PATH], hasSnapshot: true, know: quiet, distrust: quiet }
   const onError = (error: StoreError) => errors.push(error)

@@ -315,20 +315,22 @@ describe('closing', () => {
     expect(await sidsIn(await open({}, { files }))).toEqual(['a', 'b'])
   })
 
-  test('gives a snapshot up that journals make superfluous', async () => {
-    const stage = await open()
-    const { store, files } = stage
+  test.each([
+    ['gives a snapshot up that journals make superfluous', false],
+    ['finishes one that somebody has asked for', true],
+  ])('%s', async (_, asked) => {
+    const { store, files, clock } = await open({ snapshotInterval: 60_000 })
     for (let i = 0; i < 3000; i++) await store.set(`${i}`, sessionOf({ t: ' '.repeat(300) }))
     await store.flush()
     const { opened, open: release } = gate()
     files.hold = (operation) => (operation === 'write' ? opened : undefined)
-    const snapshot = outcomes([store.snapshot()])
+    const snapshot = asked ? store.snapshot() : clock.advance(60_000)
     await settle()
     const closed = store.close()
     release()
     await closed
-    expect(await snapshot).toEqual(['ERR_WRITE'])
-    expect(files.contents.has(PATH)).toBe(false)
+    if (asked) expect(await snapshot).toMatchObject({ sessions: 3000 })
+    expect(files.contents.has(PATH)).toBe(asked)
     expect(await (await open({}, { files })).store.length()).toBe(3000)
   })
 })
