@@ -15,18 +15,26 @@ export function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<
   )
 }
 
+/** So many answers may follow from each other before the loop turns: a millisecond's worth or so. */
+const CHAINED_MOST = 256
+
 /** Whether a callback of somebody's is being called. */
 let answering = false
+/** How many answers have been asked for in answers since the loop was given a turn. */
+let chained = 0
 
 /**
  * Answers from the event loop: what the requests of one turn ask for together, as MemoryStore does,
  * so that each stage of the app is run for all of them; what is asked for in an answer right after it,
- * so that nobody waits for another turn.
+ * so that nobody waits for another turn; but not without end, or nobody else would get one.
  */
 export function answerSoon<T>(callback: Callback<T>, value: T | undefined): void {
   const answer = answerOf(callback, value)
-  if (answering) process.nextTick(answer)
-  else setImmediate(answer)
+  if (answering && ++chained < CHAINED_MOST) process.nextTick(answer)
+  else {
+    chained = 0
+    setImmediate(answer)
+  }
 }
 
 /**

@@ -64,9 +64,9 @@ const LEAST = 2 * SWEEP
 export function gracefulShutdown(
   server: Server | readonly Server[],
   store: Closable,
-  options: ShutdownOptions = {},
+  options?: ShutdownOptions | null,
 ): () => void {
-  const { timeout, signals } = check(server, store, options)
+  const { timeout, signals } = check(server, store, options ?? {})
   const drains = [server].flat().map((one) => new Drain(one))
   let begun: { signal: NodeJS.Signals; at: number } | undefined
 

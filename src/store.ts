@@ -73,10 +73,13 @@ export class PersistentMemoryStore extends session.Store {
    * @param options see {@link PersistentMemoryStoreOptions}; all are optional
    * @throws TypeError or RangeError with code `ERR_OPTION_UNKNOWN` or `ERR_OPTION_VALUE`
    */
-  constructor(options?: PersistentMemoryStoreOptions)
+  constructor(options?: PersistentMemoryStoreOptions | null)
   /** @internal */
-  constructor(options?: PersistentMemoryStoreOptions, surroundings?: Partial<Surroundings>)
-  constructor(options?: PersistentMemoryStoreOptions, surroundings: Partial<Surroundings> = {}) {
+  constructor(options?: PersistentMemoryStoreOptions | null, surroundings?: Partial<Surroundings>)
+  constructor(
+    options?: PersistentMemoryStoreOptions | null,
+    surroundings: Partial<Surroundings> = {},
+  ) {
     super()
     // Each session() middleware that shares a store listens to it.
     this.setMaxListeners(0)
@@ -135,12 +138,11 @@ export class PersistentMemoryStore extends session.Store {
   override destroy(sid: string | readonly string[], callback: Callback): void
   override destroy(sid: string | readonly string[]): Promise<void>
   override destroy(sid: string | readonly string[], callback?: Callback): Promise<void> | void {
-    const sids = Array.isArray(sid) ? sid.map(text) : [text(sid as string)]
-    return this.#change(
-      () => () => sids.forEach((one) => this.#engine.sessions.destroy(one)),
-      callback,
-      true,
-    )
+    const prepare = () => {
+      const sids = Array.isArray(sid) ? sid.map(text) : [text(sid as string)]
+      return () => sids.forEach((one) => this.#engine.sessions.destroy(one))
+    }
+    return this.#change(prepare, callback, true)
   }
 
   /** Destroys all sessions. */
@@ -263,10 +265,11 @@ export class PersistentMemoryStore extends session.Store {
     } catch (error) {
       return fail(error, callback)
     }
-    return this.#answer(() => {
+    const operation = () => {
       change()
       return durable ? this.#engine.acknowledged() : undefined
-    }, callback)
+    }
+    return this.#answer(operation, callback, true)
   }
 
   /** Reads now, or when what another process has written has been read. */
@@ -278,11 +281,15 @@ export class PersistentMemoryStore extends session.Store {
     }
     const news = this.#engine.isReady ? this.#engine.catchUp() : undefined
     if (news) return settle(news.then(operation), callback)
-    return this.#answer(operation, callback)
+    return this.#answer(operation, callback, false)
   }
 
   /** Runs an operation now, or when the files are read, and answers once. */
-  #answer<T>(operation: () => T | Promise<T>, callback?: Callback<T>): Promise<T> | void {
+  #answer<T>(
+    operation: () => T | Promise<T>,
+    callback: Callback<T> | undefined,
+    change: boolean,
+  ): Promise<T> | void {
     if (!this.#engine.isReady) {
       const later = new Promise<T>((resolve, reject) => {
         this.#engine.whenReady(() => {
@@ -292,7 +299,7 @@ export class PersistentMemoryStore extends session.Store {
           } catch (error) {
             reject(error)
           }
-        })
+        }, change)
       })
       return settle(later, callback)
     }

@@ -1,4 +1,4 @@
-/** What is left of an answer once it has been given. */
+/** When an answer comes, and what is left of it once it has been given. */
 import { setFlagsFromString } from 'node:v8'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
@@ -41,4 +41,21 @@ it.each([
 
   expect(entries).toHaveLength(1)
   expect(answer.deref()).toBeUndefined()
+})
+
+it('lets the loop turn though each answer leads to another question', async () => {
+  const store = new PersistentMemoryStore({ snapshotPath: false })
+  onTestFinished(() => store.close())
+  await store.ready()
+  let asked = 0
+  let askedByThen = Infinity
+  await new Promise<void>((resolve) => {
+    const ask = () => {
+      if (++asked === 1) setImmediate(() => (askedByThen = asked))
+      if (asked === 5000) resolve()
+      else store.get('nobody', ask)
+    }
+    store.get('nobody', ask)
+  })
+  expect(askedByThen).toBeLessThan(1000)
 })

@@ -538,4 +538,6 @@ test('with `watch: false` nothing is taken in by itself', async () => {
   await pass(clock, 4000)
   expect(running.merges).toEqual([])
   expect(await sidsOf(running)).toEqual(['changed', 'dropped', 'new', 'newest', 'same'])
+  // A close puts it in order, once it has come to rest.
+  await Promise.all([running.store.close(), pass(clock, 1000)])
 })

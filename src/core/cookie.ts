@@ -7,6 +7,7 @@
  * `toJSON` says, as JSON would carry it.
  */
 import { LATEST_DATE } from './clock.js'
+import { withCode } from './errors.js'
 import { ObjectMaker } from './object-maker.js'
 
 /** How `expires` was written, so that it comes back in the same form. */
@@ -96,7 +97,7 @@ export class CookieShapes {
 
   #intern(form: ExpiresForm, source: Fields): CookieShape {
     const { expires, ...rest } = source
-    const text = JSON.stringify([form, form === 'other' ? { ...rest, expires } : rest])
+    const text = textOf([form, form === 'other' ? { ...rest, expires } : rest])
     return this.#interned.get(text) ?? this.parse(text)
   }
 
@@ -183,4 +184,15 @@ function sameFields({ keys, values }: CookieShape, fields: Fields): boolean {
     count++
   }
   return count === keys.length
+}
+
+/** @throws TypeError `ERR_SESSION_ENCODE` for what JSON can't carry, such as a cycle */
+function textOf(shape: unknown): string {
+  try {
+    return JSON.stringify(shape)
+  } catch {
+    // The error underneath may name keys of the session's.
+    const message = 'Expected a cookie that JSON can carry, found that it can not'
+    throw withCode(new TypeError(message), 'ERR_SESSION_ENCODE')
+  }
 }

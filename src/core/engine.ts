@@ -46,6 +46,8 @@ export class Engine {
   /** Whether anybody wants to hear how opening went. */
   #awaited = false
   #waiting: (() => void)[] = []
+  /** How many of those that wait would change something. */
+  #early = 0
   #failure: StoreError | undefined
   #closing: Promise<void> | undefined
   #report: RestoreReport
@@ -123,9 +125,9 @@ export class Engine {
     return this.#tenure?.persistence
   }
 
-  /** Whether memory holds anything that the files don't. */
+  /** Whether the files lack anything that was asked for. */
   get unsaved(): boolean {
-    return this.#tenure?.unsaved ?? false
+    return this.#early > 0 || (this.#tenure?.unsaved ?? false)
   }
 
   get ownership(): Ownership | undefined {
@@ -145,10 +147,14 @@ export class Engine {
     return this.#report
   }
 
-  /** Calls back when the files have been read, in the order of the calls. */
-  whenReady(callback: () => void): void {
-    if (this.#opening === undefined) callback()
-    else this.#waiting.push(callback)
+  /**
+   * Calls back when the files have been read, in the order of the calls.
+   *
+   * @param change whether that changes anything
+   */
+  whenReady(callback: () => void, change: boolean): void {
+    if (change) this.#early++
+    this.#waiting.push(callback)
   }
 
   /** Throws where the store has been closed: what was asked before that is still done. */
@@ -191,7 +197,9 @@ export class Engine {
 
   /** Writes what is unsaved while the process exits. */
   flushSync(lives: boolean): void {
-    this.#tenure?.flushSync(lives)
+    const early = this.#early
+    if (early === 0 || lives) this.#tenure?.flushSync(lives)
+    else throw earlyError(this.#report.path, early)
   }
 
   async #restore(tenure: Tenure, path: string): Promise<RestoreReport> {
@@ -216,6 +224,7 @@ export class Engine {
     this.#opening = undefined
     const waiting = this.#waiting
     this.#waiting = []
+    this.#early = 0
     for (const callback of waiting) callback()
   }
 
@@ -238,6 +247,11 @@ export class Engine {
     await this.#opening?.catch(ignore)
     await this.#tenure?.close()
   }
+}
+
+function earlyError(path: string, changes: number): StoreError {
+  const message = `Expected to write ${changes} changes to ${path}, found that it has not been read yet`
+  return new StoreError('ERR_WRITE', message, { path })
 }
 
 function ignore(): void {

@@ -4,6 +4,7 @@
  */
 import { type Clock, LATEST_DATE } from './clock.js'
 import type { CookieShape, CookieShapes } from './cookie.js'
+import { withCode } from './errors.js'
 import type { ResolvedOptions } from './options.js'
 
 export const ONE_DAY = 86_400_000
@@ -34,9 +35,13 @@ export class Lifetimes {
    * The life of a session from now on.
    *
    * @param near the cookie it had, if any
-   * @throws what a `ttl` function throws
+   * @throws TypeError `ERR_SESSION_ENCODE` for what is no session; what a `ttl` function throws
    */
-  of(session: object, sid: string, near: CookieShape | undefined): Lifetime {
+  of(session: unknown, sid: string, near: CookieShape | undefined): Lifetime {
+    if (typeof session !== 'object' || session === null) {
+      const found = session === null ? 'null' : typeof session
+      throw withCode(new TypeError(`Expected a session, got ${found}`), 'ERR_SESSION_ENCODE')
+    }
     const { cookie: given } = session as { cookie?: unknown }
     const hasCookie = typeof given === 'object' && given !== null
     const shapes = this.#shapes

@@ -44,70 +44,70 @@ export interface PersistentMemoryStoreOptions {
    * Milliseconds between two prunes of expired sessions; `0` or `false`: never.
    * At most 2 147 483 647 (24.8 days), the longest a timer can wait. Default: 600 000, ten minutes.
    */
-  checkPeriod?: number | false | undefined
+  checkPeriod?: number | false | null | undefined
   /**
    * The file that sessions are kept in, as a path or a `file:` URL; missing folders are made.
    * `false`: memory only. Default: `./sessions.snapshot`, in the folder the process was started in.
    */
-  snapshotPath?: string | URL | false | undefined
+  snapshotPath?: string | URL | false | null | undefined
   /**
    * Milliseconds between two snapshots, taken only if something changed; `0` or `false`: no timed
    * ones. At most 2 147 483 647. Default: 60 000, one minute.
    */
-  snapshotInterval?: number | false | undefined
+  snapshotInterval?: number | false | null | undefined
   /**
    * How long a session lives without being used: **seconds**, or a string with a unit (`'1500ms'`,
    * `'90s'`, `'30m'`, `'12h'`, `'14 days'`, `'2w'`), or a function. The cookie's own expiry counts
    * where it is earlier. A number beyond a year is warned about once, since milliseconds are then the
    * likelier meaning. Default: the cookie's expiry; one day where it has none.
    */
-  ttl?: number | string | TtlFunction | undefined
+  ttl?: number | string | TtlFunction | null | undefined
   /**
    * The most sessions to hold, a whole number; the least recently used is evicted. `0` or
    * `Infinity`: no limit. Default: no limit.
    */
-  max?: number | undefined
+  max?: number | null | undefined
   /**
    * The most bytes of encoded sessions and their ids to hold, least recently used evicted first: a
    * number, or a string with a unit, of 1024 (`'512kb'`, `'256mb'`, `'1.5gb'`). `0` or `Infinity`:
    * no limit. Default: no limit.
    */
-  maxBytes?: number | string | undefined
+  maxBytes?: number | string | null | undefined
   /** What a crash may lose. Default: `'everysec'`, the last second. */
-  durability?: Durability | undefined
+  durability?: Durability | null | undefined
   /** An encoding of your own, both ways. Default: the built-in one, MessagePack. */
-  serializer?: Serializer | undefined
+  serializer?: Serializer | null | undefined
   /** Called with each session that leaves the memory, and why. Default: none. */
-  dispose?: Dispose | undefined
+  dispose?: Dispose | null | undefined
   /** Don't call `dispose` for a session that a `set` replaces. Default: `false`. */
-  noDisposeOnSet?: boolean | undefined
+  noDisposeOnSet?: boolean | null | undefined
   /** Return an expired session once more, to the first who asks. Default: `false`. */
-  stale?: boolean | undefined
+  stale?: boolean | null | undefined
   /** Write what is unsaved when the process ends, however it does short of a kill. Default: `true`. */
-  flushOnExit?: boolean | undefined
+  flushOnExit?: boolean | null | undefined
   /**
    * Encrypts the files with AES-256-GCM: a secret text of any length, or several, of which the first
    * encrypts and all decrypt, so that keys can be rotated. `null` before the others switches encryption
    * off: new files are plain. Default: no encryption, also where the variable it comes from is
    * `undefined`.
    */
-  encryptionKey?: string | readonly (string | null)[] | undefined
+  encryptionKey?: string | readonly (string | null)[] | null | undefined
   /** A damaged file: serve what is whole, or refuse to start. Default: `'salvage'`. */
-  onCorrupt?: 'salvage' | 'throw' | undefined
+  onCorrupt?: 'salvage' | 'throw' | null | undefined
   /** How large the journal may grow, as a multiple of the snapshot (16 MiB at least). Default: 1. */
-  journalMaxRatio?: number | undefined
+  journalMaxRatio?: number | null | undefined
   /** Another process owns the file: follow what it writes and take over, or throw. Default: `'follow'`. */
-  onOwned?: 'follow' | 'throw' | undefined
+  onOwned?: 'follow' | 'throw' | null | undefined
   /**
    * Milliseconds that a follower waits for its turn before it warns. From 1 to 2 147 483 647.
    * Default: 60 000, one minute.
    */
-  takeoverTimeout?: number | undefined
+  takeoverTimeout?: number | null | undefined
   /**
    * Look at the folder four times a second. `false`: a successor looks every second, and a file that
    * somebody puts at the path is not merged until a snapshot takes its place. Default: `true`.
    */
-  watch?: boolean | undefined
+  watch?: boolean | null | undefined
 }
 
 /** The options, complete and parsed. */
@@ -193,7 +193,8 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   if (typeof given !== 'object' || Array.isArray(given)) {
     throw read.wrong('options', 'an object', given, false)
   }
-  for (const name of Object.keys(given!)) {
+  // Inherited ones are read as well.
+  for (const name in given) {
     if (!Object.hasOwn(TABLE, name)) {
       const message = `Unknown option \`${name.slice(0, 40)}\`; ${hint(name.toLowerCase())}`
       throw withCode(new TypeError(message), 'ERR_OPTION_UNKNOWN')

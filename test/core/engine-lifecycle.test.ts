@@ -111,6 +111,20 @@ describe('while the files are being read', () => {
     expect(await sidsIn(await open({}, { files }))).toEqual(['b', 'c'])
   })
 
+  test('an exit says what it loses: changes wait, since what they change is not known yet', async () => {
+    const files = await filled()
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'read' ? opened : undefined)
+    const { store } = begin({}, { files })
+    const destroyed = store.destroy('a')
+    void store.get('b')
+    expect(store.stats()).toMatchObject({ unsaved: true })
+    release()
+    await destroyed
+    await store.flush()
+    expect(store.stats()).toMatchObject({ unsaved: false })
+  })
+
   test('nobody is told of it: there is no `disconnect`', async () => {
     const { store, release } = await waiting()
     const told: string[] = []
@@ -272,6 +286,21 @@ describe('while the process exits', () => {
     const { length } = files.calls
     closed.flushSync(false)
     expect(files.calls).toHaveLength(length)
+  })
+
+  test('changes that wait for the files to be read are told by throwing', async () => {
+    const files = await filled()
+    files.hold = (operation) => (operation === 'read' ? new Promise(quiet) : undefined)
+    const resolved = resolveOptions({ snapshotPath: PATH, watch: false })
+    const surroundings = { files, clock: new StubClock(), notes: new MemoryNotes() }
+    const engine = new Engine(resolved, events, surroundings)
+    engine.open()
+    engine.whenReady(quiet, false)
+    expect(() => engine.flushSync(false)).not.toThrow()
+    engine.whenReady(quiet, true)
+    expect(() => engine.flushSync(false)).toThrow(
+      expect.objectContaining({ code: 'ERR_WRITE', path: PATH }),
+    )
   })
 
   test('a disk that fails is told by throwing', async () => {

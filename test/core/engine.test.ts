@@ -9,6 +9,8 @@ const SECOND = 1000
 const DAY = 24 * HOUR
 
 /** The kinds of stores: every rule holds for both. */
+const cycle: object = {}
+
 describe.each([
   ['in memory only', { snapshotPath: false as const }],
   ['on a file', {}],
@@ -226,6 +228,25 @@ describe.each([
     expect(await store.get('a')).toMatchObject({ n: 1 })
     for (let i = 0; i < 50; i++) await store.set(`${i}`, sessionOf({ text: 'x'.repeat(i * 5) }))
     expect(store.stats().bytes).toBeLessThanOrEqual(1000)
+  })
+
+  test.each([
+    ['null', null],
+    ['nothing', undefined],
+    ['a number', 5],
+    ['a session whose cookie has a cycle', sessionOf({}, Object.assign(cycle, { cycle }))],
+    ['a session whose cookie holds a BigInt', sessionOf({}, { n: 1n })],
+  ])('%s in the place of a session is refused, with a code', async (_, given) => {
+    const { store } = await open(kind)
+    for (const call of [store.set('a', given as never), store.touch('a', given as never)]) {
+      await expect(call).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_SESSION_ENCODE' })
+    }
+    expect(await store.get('a')).toBeUndefined()
+  })
+
+  test('an id that is no text and can not become one is an error to the caller', async () => {
+    const { store } = await open(kind)
+    await expect(store.destroy([Object.create(null) as never])).rejects.toBeInstanceOf(TypeError)
   })
 
   test('a sid with half a character in it is refused, since no file could tell it', async () => {
