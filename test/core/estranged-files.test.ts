@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
-import { lettersIn, open, setLetters, type Stage } from '../support/stores.js'
+import { closed, lettersIn, open, setLetters, type Stage } from '../support/stores.js'
 import { settle } from '../support/stub-clock.js'
 
 const DURABILITIES = ['always', 'everysec', 'snapshot'] as const
@@ -36,11 +36,6 @@ function remove(files: MemoryFiles, which: RegExp): void {
 /** What a process finds that starts now. */
 async function afterwards({ files, clock }: Stage): Promise<string> {
   return lettersIn(await open({}, { files: files.fork(), clock }))
-}
-
-/** Time passes meanwhile. */
-async function closed({ store, clock }: Stage): Promise<void> {
-  await Promise.all([store.close(), clock.advance(1000)])
 }
 
 describe.each(DURABILITIES)('with durability %s, a close', (durability) => {

@@ -6,7 +6,7 @@ import { recover } from '../../src/core/recover.js'
 import { framesIn } from '../support/damage.js'
 import { gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { contentsOf, shapes, targetOf } from '../support/records.js'
-import { settle, type StubClock } from '../support/stub-clock.js'
+import { meanwhile, settle, type StubClock } from '../support/stub-clock.js'
 import { endsIn, open, restart, sessionOf, type Stage } from '../support/stores.js'
 
 const KEY = 'a key that is long enough'
@@ -69,7 +69,8 @@ async function owned(): Promise<string[]> {
 
 async function set(sids: string, data: object = {}): Promise<void> {
   for (const sid of sids) await owner.store.set(sid, sessionOf({ n: sid, ...data }))
-  await owner.store.flush()
+  // It may wait for a file to come to rest.
+  await meanwhile(owner.clock, owner.store.flush())
 }
 
 beforeEach(async () => {

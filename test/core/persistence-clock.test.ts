@@ -70,8 +70,9 @@ test.each(DURABILITIES)(
 )
 
 test('a destruction of what is not there is written where something has expired, in company', async () => {
-  const { store, files, clock } = await open({ durability: 'always' })
+  const { store, files, clock } = await open()
   await store.set('a', sessionOf({}, endsIn(clock, HOUR)))
+  await store.flush()
   const destroyMany = async () => {
     files.calls = []
     for (let i = 0; i < 10; i++) await store.destroy(`unknown-${i}`)
@@ -86,4 +87,15 @@ test('a destruction of what is not there is written where something has expired,
   expect(await destroyMany()).toBe(1)
   await store.snapshot()
   expect(await destroyMany()).toBe(0)
+})
+
+test('with durability always it is on disk when it is answered', async () => {
+  const stage = await open({ durability: 'always' })
+  const { store, clock } = stage
+  await store.set('a', sessionOf({}, endsIn(clock, HOUR)))
+  clock.jump(HOUR)
+  await store.prune()
+  await store.destroy('a')
+  clock.jump(-HOUR)
+  expect(await sidsIn(await afterKill(stage))).toEqual([])
 })

@@ -32,6 +32,7 @@ const packr = new Packr({ useRecords: false, variableMapSize: true })
 const clock = {
   now: () => MOMENT,
   after: (ms, callback) => stopping(setTimeout(callback, ms)),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   every: () => () => undefined,
 }
 const stopping = (timer) => () => clearTimeout(timer)

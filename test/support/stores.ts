@@ -7,7 +7,7 @@ import { afterEach } from 'vitest'
 import { PersistentMemoryStore, type StoreError } from '../../src/index.js'
 import { MemoryFiles, PATH } from './memory-files.js'
 import { MemoryNotes } from './memory-notes.js'
-import { StubClock } from './stub-clock.js'
+import { meanwhile, StubClock } from './stub-clock.js'
 
 type StoreOptions = NonNullable<ConstructorParameters<typeof PersistentMemoryStore>[0]>
 
@@ -21,13 +21,18 @@ export interface Stage {
   errors: StoreError[]
 }
 
-const opened = new Set<PersistentMemoryStore>()
+const opened = new Set<Pick<Stage, 'store' | 'clock'>>()
 
 afterEach(async () => {
   // What a test made fail goes on failing.
-  await Promise.allSettled([...opened].map((store) => store.close()))
+  await Promise.allSettled([...opened].map(closed))
   opened.clear()
 })
+
+/** Closes a store, which may wait for a file to come to rest. */
+export async function closed({ store, clock }: Pick<Stage, 'store' | 'clock'>): Promise<void> {
+  await meanwhile(clock, store.close())
+}
 
 /** Constructs a store on what is given of its surroundings and does not wait for it. */
 export function begin(
@@ -41,7 +46,7 @@ export function begin(
   )
   const errors: StoreError[] = []
   store.on('error', (error: StoreError) => errors.push(error))
-  opened.add(store)
+  opened.add({ store, clock })
   return { store, files, clock, notes, errors }
 }
 
@@ -62,7 +67,7 @@ export function afterKill({ files, clock }: Stage, options: StoreOptions = {}): 
 
 /** Closes a store and opens another one on its disk. */
 export async function restart(stage: Stage, options: StoreOptions = {}): Promise<Stage> {
-  await stage.store.close()
+  await closed(stage)
   return open(options, { files: stage.files, clock: stage.clock })
 }
 

@@ -87,6 +87,16 @@ export async function pass(clock: StubClock, ms: number): Promise<void> {
   }
 }
 
+/** Lets time pass by the clock until `work` is done. */
+export async function meanwhile<T>(clock: StubClock, work: Promise<T>): Promise<T> {
+  const state = { done: false }
+  const ended = work.finally(() => (state.done = true))
+  ended.catch(() => undefined)
+  await settle()
+  while (!state.done) await clock.advance(STEP)
+  return ended
+}
+
 /** Lets everything happen that needs no time to pass. */
 export async function settle(turns = 12): Promise<void> {
   for (let turn = 0; turn < turns; turn++) {

@@ -23,6 +23,11 @@ export class TestClock {
     return this.#add(ms, ms, callback)
   }
 
+  /** Somebody waits for it, and nobody to move this clock: it takes a turn of the loop. */
+  sleep() {
+    return new Promise((resolve) => setImmediate(resolve))
+  }
+
   /** Moves time on and lets timers fire. Elapsed time and what the clock shows move together. */
   advance(ms) {
     const end = this.#now + ms
