@@ -45,13 +45,21 @@ export interface StoreStats extends Counters {
 
 /** The events of a store and what their listeners get. */
 export interface StoreEvents {
+  /** The sessions have been restored. */
   ready: [report: RestoreReport]
+  /** A snapshot has been written. */
   snapshot: [report: SnapshotReport]
+  /** A session has expired, and somebody has noticed. An id is a secret: don't log it. */
   expired: [sid: string]
+  /** A limit has dropped a session. An id is a secret: don't log it. */
   evicted: [sid: string]
+  /** This process has taken the files over. */
   owner: [ownership: Ownership]
+  /** This process waits for the owner of the files; once more after `takeoverTimeout`. */
   follow: [ownership: Ownership]
+  /** What another process, or a person, wrote has been merged. */
   merge: [report: MergeReport]
+  /** Something failed in the background. Where nobody listens, a process warning says so. */
   error: [error: StoreError]
 }
 
@@ -59,7 +67,8 @@ export interface StoreEvents {
  * A session store for Express that keeps sessions in memory and still has them after a restart.
  *
  * Each method takes a callback as its last argument, or returns a promise without one. Until the
- * files have been read, reads wait.
+ * files have been read, calls wait. Each fails with a StoreError: `ERR_CLOSED` after {@link close}, and
+ * the error of {@link ready} where the store could not open; what else it fails with stands beside it.
  */
 export class PersistentMemoryStore extends session.Store {
   readonly #options: ResolvedOptions
@@ -103,7 +112,10 @@ export class PersistentMemoryStore extends session.Store {
     this.startInterval()
   }
 
-  /** Fetches a session: a fresh plain object, or `undefined` where there is none or it expired. */
+  /**
+   * Fetches a session: a fresh plain object, or `undefined` where there is none or it expired.
+   * Fails with `ERR_SESSION_DECODE` where its bytes don't decode.
+   */
   override get(sid: string, callback: Callback<SessionData | undefined>): void
   override get(sid: string): Promise<SessionData | undefined>
   override get(
@@ -116,7 +128,11 @@ export class PersistentMemoryStore extends session.Store {
     )
   }
 
-  /** Stores a session, whole. Its `cookie` and the `ttl` option say how long it lives. */
+  /**
+   * Stores a session, whole. Its `cookie` and the `ttl` option say how long it lives. Fails with a
+   * TypeError or RangeError `ERR_SESSION_ENCODE`, which changes nothing; with durability `'always'`
+   * also with `ERR_WRITE`, though memory has the change.
+   */
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData): Promise<void>
   override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
@@ -125,7 +141,7 @@ export class PersistentMemoryStore extends session.Store {
     return this.#change(prepare, callback, true)
   }
 
-  /** Replaces the cookie and the expiry of a session, never its data. None there is no error. */
+  /** Replaces the cookie and the expiry of a session, never its data. One that isn't there is no error. */
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData): Promise<void>
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
@@ -134,7 +150,10 @@ export class PersistentMemoryStore extends session.Store {
     return this.#change(prepare, callback, false)
   }
 
-  /** Destroys one session or several. None there is no error. */
+  /**
+   * Destroys one session or several. One that isn't there is no error. With durability `'always'` it
+   * fails with `ERR_WRITE`, though memory has the change.
+   */
   override destroy(sid: string | readonly string[], callback: Callback): void
   override destroy(sid: string | readonly string[]): Promise<void>
   override destroy(sid: string | readonly string[], callback?: Callback): Promise<void> | void {
@@ -145,14 +164,17 @@ export class PersistentMemoryStore extends session.Store {
     return this.#change(prepare, callback, true)
   }
 
-  /** Destroys all sessions. */
+  /** Destroys all sessions. Fails as {@link destroy} does. */
   override clear(callback: Callback): void
   override clear(): Promise<void>
   override clear(callback?: Callback): Promise<void> | void {
     return this.#change(() => () => this.#engine.sessions.clear(), callback, true)
   }
 
-  /** All live sessions, by sid, in an object without prototype. */
+  /**
+   * All live sessions, by sid, in an object without prototype. Those that don't decode are left out,
+   * and an `error` event tells of each.
+   */
   override all(callback: Callback<Record<string, SessionData>>): void
   override all(): Promise<Record<string, SessionData>>
   override all(
@@ -211,21 +233,24 @@ export class PersistentMemoryStore extends session.Store {
     return settle(this.#engine.ready(), callback)
   }
 
-  /** Writes a snapshot now; a call during one waits for the next. */
+  /**
+   * Writes a snapshot now; a call during one waits for the next. With memory only nothing is written.
+   * Fails with `ERR_WRITE`, with `ERR_OWNED` in a process that waits for another, with `ERR_LEASE_LOST`.
+   */
   snapshot(callback: Callback<SnapshotReport>): void
   snapshot(): Promise<SnapshotReport>
   snapshot(callback?: Callback<SnapshotReport>): Promise<SnapshotReport> | void {
     return settle(this.#engine.snapshot(), callback)
   }
 
-  /** Makes everything so far durable. */
+  /** Makes everything so far durable. Fails as {@link snapshot} does. */
   flush(callback: Callback): void
   flush(): Promise<void>
   flush(callback?: Callback): Promise<void> | void {
     return settle(this.#engine.flush(), callback)
   }
 
-  /** Flushes, stops the timers and lets go of the files. Idempotent. */
+  /** Flushes, stops the timers and lets go of the files. Idempotent. Fails where the flush did. */
   close(callback: Callback): void
   close(): Promise<void>
   close(callback?: Callback): Promise<void> | void {

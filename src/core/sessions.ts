@@ -26,12 +26,17 @@ export type Session = Record<string, unknown>
 
 /** Counts since the store was made. */
 export interface Counters {
+  /** Reads that found a session, and that found none. */
   hits: number
   misses: number
   sets: number
+  /** Touches of sessions that were there. */
   touches: number
+  /** Sessions that `destroy` and `clear` have ended. */
   destroyed: number
+  /** Sessions whose time was over when somebody noticed. */
   expired: number
+  /** Sessions that a limit has dropped. */
   evicted: number
 }
 
