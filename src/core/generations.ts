@@ -61,7 +61,8 @@ export class Generations {
     this.#generation = recovery.generation
     this.#committed = recovery.committed
     this.#number = recovery.journal
-    this.#journals = recovery.journals
+    // A journal that was cut off in its header is copied aside and removed.
+    this.#journals = recovery.journals.filter(({ path }) => context.files.glanceSync(path) !== '')
     this.#snapshotBytes = recovery.snapshotBytes
     this.#rekey = recovery.rekey
     this.#aside = recovery.aside
@@ -211,9 +212,9 @@ export class Generations {
     return Journal.createSync(files, journalPath(path, number), number, this.#encoder('journal'))
   }
 
-  /** Whether the journal that is being written is still there: nobody would find what is in it. */
+  /** Whether a journal has been taken away that a restart would need. */
   get orphaned(): boolean {
-    return this.#journal !== undefined && this.#context.files.glanceSync(this.#journal.path) === ''
+    return this.#journals.some(({ path }) => this.#context.files.glanceSync(path) === '')
   }
 
   async close(): Promise<void> {
@@ -287,18 +288,13 @@ export class Generations {
     known.commit()
     this.#snapshotBytes = bytes
     this.#rekey = false
-    const kept: JournalFile[] = []
-    let removed = false
-    for (const journal of this.#journals) {
-      if (journal.generation >= previous) kept.push(journal)
-      else {
-        // One that stays is read again and changes nothing.
-        await files.remove(journal.path).catch(() => kept.push(journal))
-        removed = true
-      }
+    const superfluous = this.#journals.filter((journal) => journal.generation < previous)
+    this.#journals = this.#journals.filter((journal) => journal.generation >= previous)
+    for (const journal of superfluous) {
+      // One that stays is read again and changes nothing.
+      await files.remove(journal.path).catch(() => this.#journals.push(journal))
     }
-    this.#journals = kept
-    if (removed) await files.syncFolder(path).catch(ignore)
+    if (superfluous.length > 0) await files.syncFolder(path).catch(ignore)
   }
 }
 

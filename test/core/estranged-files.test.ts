@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
-import { closed, lettersIn, open, setLetters, type Stage } from '../support/stores.js'
+import { closed, lettersIn, open, restart, setLetters, type Stage } from '../support/stores.js'
 import { settle } from '../support/stub-clock.js'
 
 const DURABILITIES = ['always', 'everysec', 'snapshot'] as const
@@ -56,6 +56,15 @@ describe.each(DURABILITIES)('with durability %s, a close', (durability) => {
     await closed(stage)
     expect(await afterwards(stage)).toBe('abcd')
   })
+})
+
+test('a close keeps what only journals of earlier processes held, and those have been removed', async () => {
+  const before = await open()
+  await setLetters(before, 'ab')
+  const stage = await restart(before)
+  remove(stage.files, /journal/)
+  await closed(stage)
+  expect(await afterwards(stage)).toBe('ab')
 })
 
 test('a merge whose snapshot fails is made good when there is room', async () => {
