@@ -19,7 +19,7 @@ import { nodeFiles } from '../src/core/node-files.js'
 import { patient } from './support/patience.js'
 import { newPath, type Opened, openAt, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
-import { pass, StubClock } from './support/stub-clock.js'
+import { meanwhile, pass, StubClock } from './support/stub-clock.js'
 
 const DAY = 86_400_000
 const KEY = 'a key that is long enough'
@@ -539,5 +539,5 @@ test('with `watch: false` nothing is taken in by itself', async () => {
   expect(running.merges).toEqual([])
   expect(await sidsOf(running)).toEqual(['changed', 'dropped', 'new', 'newest', 'same'])
   // A close puts it in order, once it has come to rest.
-  await Promise.all([running.store.close(), pass(clock, 1000)])
+  await meanwhile(clock, running.store.close())
 })

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { closed, lettersIn, open, restart, setLetters, type Stage } from '../support/stores.js'
-import { settle } from '../support/stub-clock.js'
+import { meanwhile, settle } from '../support/stub-clock.js'
 
 const DURABILITIES = ['always', 'everysec', 'snapshot'] as const
 
@@ -87,7 +87,7 @@ test('what was destroyed in a file that is merged by a snapshot under way stays 
   await other.store.destroy('b')
   await other.store.snapshot()
   stage.files.contents.set(PATH, other.files.get(PATH))
-  await Promise.all([stage.store.snapshot(), stage.clock.advance(1000)])
+  await meanwhile(stage.clock, stage.store.snapshot())
   await settle(40)
   expect(await lettersIn(stage)).toBe('a')
   expect(await afterwards(stage)).toBe('a')

@@ -15,6 +15,7 @@ import {
   PersistentMemoryStore,
   type StoreError,
 } from '../../src/index.js'
+import { meanwhile, StubClock } from './stub-clock.js'
 
 type Options = NonNullable<ConstructorParameters<typeof PersistentMemoryStore>[0]>
 /** A clock that the test moves, files to which something happens, where that is so. */
@@ -61,7 +62,9 @@ export function beginAt(
 ): Opened {
   const all = { snapshotPath: path, flushOnExit: false, ...options }
   const store = new PersistentMemoryStore(all, surroundings)
-  undo.push(() => store.close())
+  const { clock } = surroundings
+  const closing = () => store.close()
+  undo.push(clock instanceof StubClock ? () => meanwhile(clock, closing()) : closing)
   const errors: StoreError[] = []
   const merges: MergeReport[] = []
   const owners: Opened['owners'] = []
