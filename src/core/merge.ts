@@ -211,12 +211,12 @@ export class Merge implements RecordSink {
     if (stamp <= tombstones.cleared) return
     const { own } = this.#options
     for (let slot = 0; slot < table.slots; slot++) {
-      if (!table.has(slot)) continue
-      const sid = own ? table.sid(slot) : ''
-      // Destroyed there with all others, whatever its own requests did here.
-      const changed = own?.sets.has(sid) === true && !own.made.has(sid)
-      if (!changed && table.stamp(slot) > stamp) continue
-      this.#remove(slot)
+      if (table.has(slot) && table.stamp(slot) <= stamp) this.#remove(slot)
+    }
+    // Destroyed there with all others, whatever their own requests did here.
+    for (const sid of own?.sets ?? []) {
+      const slot = own?.made.has(sid) ? -1 : table.find(sid)
+      if (slot >= 0) this.#remove(slot)
     }
     tombstones.clear(stamp)
   }
