@@ -183,7 +183,9 @@ export class Persistence {
 
   /** Begins a new generation where the files have been taken away from under this process. */
   lookAfter(): void {
-    if (!this.#generations.orphaned || this.#health.abandoned) return
+    const { abandoned, broken } = this.#health
+    // Broken: a whole generation is on its way, with pauses where that fails.
+    if (abandoned || broken || !this.#generations.orphaned) return
     this.distrust()
     void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.renew())
   }

@@ -110,6 +110,24 @@ test('journals that are removed while a snapshot is written are made good', asyn
   expect(await afterwards(stage)).toBe('al')
 })
 
+test('files that can not be made good are tried again with growing pauses', async () => {
+  const stage = await filled({})
+  remove(stage.files, /journal/)
+  let tries = 0
+  stage.files.fail = (operation) => {
+    if (operation !== 'write') return undefined
+    tries++
+    return errno('ENOSPC')
+  }
+  await stage.clock.advance(60_000)
+  // At once, and 1, 2, 4 seconds later and so on.
+  expect(tries).toBeGreaterThan(3)
+  expect(tries).toBeLessThan(10)
+  stage.files.fail = () => undefined
+  await stage.clock.advance(60_000)
+  expect(await afterwards(stage)).toBe('abcd')
+})
+
 test('a snapshot that is asked for right before a close is written', async () => {
   const stage = await open()
   await setLetters(stage, 'abc')
