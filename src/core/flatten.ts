@@ -56,34 +56,17 @@ export class Flattening {
   }
 
   #value(value: unknown, key: string | number, depth: number): void {
-    switch (typeof value) {
-      case 'string':
-        if (value.length >= PACKED_LEAST) this.#long(value)
-        else this.#text(value)
-        break
-      case 'number':
-        this.#number(value)
-        break
-      case 'boolean':
-        this.tokens.push(value)
-        break
-      case 'object':
-        if (value === null) this.tokens.push(null)
-        else this.#object(value, key, depth)
-        break
-      case 'function':
-        this.#other(value, key, depth)
-        break
-      case 'undefined':
-        this.tokens.push(special(Special.undefined))
-        break
-      case 'bigint':
-        this.tokens.push(special(Special.bigint))
-        this.#characters(value.toString(16))
-        break
-      case 'symbol':
-        this.tokens.push(ABSENT)
-    }
+    if (typeof value === 'string') {
+      if (value.length >= PACKED_LEAST) this.#long(value)
+      else this.#text(value)
+    } else if (typeof value === 'number') this.#number(value)
+    else if (typeof value === 'boolean' || value === null) this.tokens.push(value)
+    else if (typeof value === 'object') this.#object(value, key, depth)
+    else if (typeof value === 'function') this.#other(value, key, depth)
+    else if (typeof value === 'bigint') {
+      this.tokens.push(special(Special.bigint))
+      this.#characters(value.toString(16))
+    } else this.tokens.push(value === undefined ? special(Special.undefined) : ABSENT)
   }
 
   #text(value: string): void {

@@ -1,10 +1,11 @@
 /**
  * The shapes of objects: which sequences of keys recur, and the list of those that are shared.
  *
- * Objects are walked key by key along a trie; a shape that several sessions have is put on the list
- * of shared structures, which only grows, and from then on its objects are written without their
- * keys. Objects keyed by data never recur, so they never fill the list, and the trie drops what it
- * has tried when that becomes too much. Never keeps a value.
+ * Objects are walked key by key along a trie of what is shared. What isn't there is on trial, in a
+ * trie of its own; a shape that several sessions have moves to the list of shared structures, which
+ * only grows, and from then on its objects are written without their keys. Objects keyed by data
+ * never recur, so they never fill the list, and all that is on trial is dropped when it becomes too
+ * much. Never keeps a value.
  */
 
 /** An object is given a structure when its shape has been met this often. */
@@ -14,7 +15,7 @@ const MOST_KEYS = 64
 const LONGEST_KEY = 64
 /** Keys on trial at most. */
 const MOST_CANDIDATES = 8192
-/** One key in so many is tried when most have turned out to be data. */
+/** One object in so many is on trial when most keys have turned out to be data. */
 const WARY = 16
 const MOST_STRUCTURES = 1024
 /** A structure in a file may be larger than those we make, within reason. */
@@ -28,7 +29,7 @@ class Shape {
   #sightings = 0
   #last: string | undefined
   /** The first key met behind this one, and where it leads; the others are in the map. */
-  #key: string | undefined
+  #key = ''
   #next: Shape | undefined
   #more: Map<string, Shape> | undefined
 
@@ -70,7 +71,8 @@ export class Shapes {
   /** While true the list takes up nothing but what is adopted. */
   frozen = false
   readonly #list: (readonly string[])[] = []
-  #root = new Shape(0)
+  readonly #shared = new Shape(0)
+  #tried = new Shape(0)
   #candidates = 0
   #wary = false
   #skipped = 0
@@ -86,23 +88,11 @@ export class Shapes {
    * @param sid whose session it is of
    */
   recordOf(keys: readonly string[], sid: string | undefined): number {
-    let shape = this.#root
+    let shape: Shape | undefined = this.#shared
     const { length } = keys
-    for (let i = 0; i < length; i++) {
-      const key = keys[i]!
-      const next = shape.child(key)
-      if (next === undefined) {
-        if (!this.frozen) this.#try(shape, key)
-        return -1
-      }
-      shape = next
-    }
-    const full = this.frozen || this.#list.length >= MOST_STRUCTURES
-    if (shape.id < 0 && shape.depth > 0 && !full && shape.meet(sid)) {
-      shape.id = this.#list.length
-      this.#list.push(Object.freeze([...keys]))
-    }
-    return shape.id
+    for (let i = 0; i < length && shape !== undefined; i++) shape = shape.child(keys[i]!)
+    if (shape !== undefined && shape.id >= 0) return shape.id
+    return this.#worthSharing(keys, sid) ? this.#share(keys) : -1
   }
 
   /**
@@ -116,38 +106,47 @@ export class Shapes {
     for (let i = 0; i < common; i++) {
       if (!sameKeys(structures[i]!, this.#list[from + i]!)) return false
     }
-    for (const keys of structures.slice(common)) {
-      this.#list.push(Object.freeze([...keys]))
-      this.#share(this.#list.length - 1)
-    }
+    for (const keys of structures.slice(common)) this.#share(keys)
     return true
   }
 
   /**
-   * Tries a key that no object had there before. An object adds one key at most, so that a shape is
-   * learnt over several of them, and objects keyed by data cost next to nothing. Where those have
-   * filled the trie before, only some of the keys are tried.
+   * Meets an object whose shape isn't shared. It adds one key at most, so that a shape is learnt over
+   * several objects, and those keyed by data cost next to nothing. Where these have filled the trie
+   * before, only some objects are looked at.
    */
+  #worthSharing(keys: readonly string[], sid: string | undefined): boolean {
+    if (this.frozen || this.#list.length >= MOST_STRUCTURES) return false
+    if (this.#wary && ++this.#skipped % WARY !== 0) return false
+    let shape = this.#tried
+    for (const key of keys) {
+      const next = shape.child(key)
+      if (next === undefined) {
+        this.#try(shape, key)
+        return false
+      }
+      shape = next
+    }
+    return shape.depth > 0 && shape.meet(sid)
+  }
+
   #try(shape: Shape, key: string): void {
     if (shape.depth >= MOST_KEYS || key.length > LONGEST_KEY || !isPlainKey(key)) return
-    if (this.#wary && ++this.#skipped % WARY !== 0) return
     if (++this.#candidates <= MOST_CANDIDATES) shape.add(key)
     else {
-      this.#forgetCandidates()
+      this.#tried = new Shape(0)
+      this.#candidates = 0
       this.#wary = true
     }
   }
 
-  #forgetCandidates(): void {
-    this.#root = new Shape(0)
-    this.#candidates = 0
-    for (let id = 0; id < this.#list.length; id++) this.#share(id)
-  }
-
-  #share(id: number): void {
-    let shape = this.#root
-    for (const key of this.#list[id]!) shape = shape.child(key) ?? shape.add(key)
-    shape.id = id
+  /** @returns the id */
+  #share(keys: readonly string[]): number {
+    let shape = this.#shared
+    for (const key of keys) shape = shape.child(key) ?? shape.add(key)
+    shape.id = this.#list.length
+    this.#list.push(Object.freeze([...keys]))
+    return shape.id
   }
 }
 
