@@ -53,6 +53,8 @@ export class Generations {
   #committed: number
   #snapshotBytes: number
   #rekey: boolean
+  /** The generation before is not kept over the next snapshot. */
+  #refused: boolean
   #aside: readonly string[]
 
   constructor(context: GenerationsContext, recovery: Recovery) {
@@ -65,6 +67,7 @@ export class Generations {
     this.#journals = recovery.journals.filter(({ path }) => context.files.glanceSync(path) !== '')
     this.#snapshotBytes = recovery.snapshotBytes
     this.#rekey = recovery.rekey
+    this.#refused = recovery.refused
     this.#aside = recovery.aside
   }
 
@@ -282,12 +285,13 @@ export class Generations {
 
   async #commit(generation: number, bytes: number): Promise<void> {
     const { files, path, known } = this.#context
-    const previous = this.#rekey ? generation : this.#committed
-    if (this.#rekey) await files.remove(previousPath(path))
+    const alone = this.#rekey || this.#refused
+    const previous = alone ? generation : this.#committed
+    if (alone) await files.remove(previousPath(path))
     this.#committed = generation
     known.commit()
     this.#snapshotBytes = bytes
-    this.#rekey = false
+    this.#rekey = this.#refused = false
     const superfluous = this.#journals.filter((journal) => journal.generation < previous)
     this.#journals = this.#journals.filter((journal) => journal.generation >= previous)
     for (const journal of superfluous) {

@@ -48,6 +48,8 @@ export interface Reading {
   reports: FileReport[]
   damaged: number
   filledIn: boolean
+  /** The generation before was there, and could not fill in: what was removed since may be lost. */
+  refused: boolean
   positions: Positions
 }
 
@@ -57,6 +59,7 @@ export function newReading({ target, now }: ReadingContext, careful: boolean): R
     reports: [],
     damaged: 0,
     filledIn: false,
+    refused: false,
     positions: new Map(),
   }
 }
@@ -105,7 +108,7 @@ export async function readAll(
       // Touches whose entries have only now come.
       for (const { file } of newer) if (file) await readRecords(context, file, reading.merge)
       reading.filledIn = true
-    }
+    } else reading.refused = true
   }
   return reading
 }

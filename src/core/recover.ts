@@ -76,6 +76,8 @@ export interface Recovery {
   damaged: boolean
   /** A file is not encrypted as it should be: the next generation leaves no other behind. */
   rekey: boolean
+  /** The generation before is not to fill in, now or later. */
+  refused: boolean
   /** Files that could not be copied aside yet, which must precede any replacing. */
   aside: string[]
   /** For a follower: how far each journal was read, and which snapshot. */
@@ -113,8 +115,8 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
     const aside = context.readOnly ? [] : await setAside(context, reading)
     const { previous } = found
     const store = found.all.find(({ file }) => file)?.file?.header.store
-    if (previous && !(previous.file && store?.equals(previous.file.header.store))) {
-      // Whatever it is, it is not the generation before, and that is about to take its place.
+    if (previous && (reading.refused || !previous.file?.header.store.equals(store!))) {
+      // No generation before, or none that may fill in: something else is about to take its place.
       aside.push(previous.path)
     }
     return { ...summarise(context, found, reading, expired), aside }
@@ -140,7 +142,8 @@ export async function survey(context: RecoverContext, before: Recovery): Promise
     const paths = new Set([...damaged.map(({ path }) => path), ...before.aside])
     // A number is given to one journal only: one that is still there is the same.
     const aside = [...paths].filter((path) => stands.get(path) ?? true)
-    return { ...now, damaged: damaged.some(({ path }) => aside.includes(path)), aside }
+    const { refused } = before
+    return { ...now, damaged: damaged.some(({ path }) => aside.includes(path)), refused, aside }
   } finally {
     await closeAll(found)
   }
@@ -261,6 +264,7 @@ function summarise(
     salt: current?.file!.header.salt,
     damaged: reading.damaged > 0,
     rekey: readable.some(({ file }) => !file!.currentKey),
+    refused: reading.refused,
     positions: reading.positions,
     snapshotId: opened.snapshot?.file?.header.id,
   }

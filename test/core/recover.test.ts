@@ -1,6 +1,7 @@
 /**
  * Restores from snapshots, whole and damaged: what is served, what is filled in and what is told.
  */
+import { dirname, join } from 'node:path'
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
@@ -116,6 +117,30 @@ describe('a damaged snapshot', () => {
     const { store } = await open({}, stage)
     expect(await lettersIn({ store })).toBe('ac')
     expect(await store.ready()).toMatchObject({ filledIn: false, damaged: 1 })
+  })
+
+  test('that was not filled in leaves nothing to fill in the next one either', async () => {
+    const stage = await open({ durability: 'snapshot' })
+    // So much that its entries take several frames.
+    await setLetters(stage, 'abcdefgh', { text: '-'.repeat(100_000) })
+    await stage.store.snapshot()
+    await stage.store.destroy('b')
+    await stage.store.snapshot()
+    await stage.store.close()
+    const before = stage.files.get(`${PATH}.1`)
+    flipFrames(stage.files, PATH, ({ kind }) => kind === FrameKind.removals)
+    const refused = begin({}, stage)
+    await new Promise((resolve) => refused.store.once('snapshot', resolve))
+
+    const files = stage.files.fork()
+    // After the first of them, so that all its removals are read.
+    const [, second] = framesIn(files.get(PATH)).filter(({ kind }) => kind === FrameKind.records)
+    flipFrames(files, PATH, ({ offset }) => offset === second!.offset)
+    const { store } = await open({}, { files })
+    expect(await store.ready()).toMatchObject({ damaged: 1 })
+    expect(await store.get('b')).toBeUndefined()
+    const copy = files.names().find((name) => name.includes('.1.corrupt-'))!
+    expect(files.get(join(dirname(PATH), copy))).toEqual(before)
   })
 
   test('is not filled in where what was removed since stands in no journal', async () => {
