@@ -1,7 +1,8 @@
 /** The public names. */
 export { PersistentMemoryStore } from './store.js'
 export type { Callback } from './answer.js'
-export type { StoreEvents, StoreStats } from './store.js'
+export type { StoreEvents } from './events.js'
+export type { StoreStats } from './store.js'
 export { gracefulShutdown } from './shutdown.js'
 export type { ShutdownOptions } from './shutdown.js'
 export { StoreError } from './core/errors.js'

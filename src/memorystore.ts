@@ -16,7 +16,8 @@ import {
   translate,
 } from './memorystore-options.js'
 import type { Callback } from './answer.js'
-import { PersistentMemoryStore, type StoreEvents } from './store.js'
+import type { StoreEvents } from './events.js'
+import { PersistentMemoryStore } from './store.js'
 
 export type { MemoryStoreOptions, MemoryStoreTtl } from './memorystore-options.js'
 

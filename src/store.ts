@@ -5,9 +5,8 @@
  * promise. State changes before a method returns. Holds no logic of its own beyond that and the
  * prune timer.
  */
-import session from 'express-session'
 import type { SessionData } from 'express-session'
-import { answerSoon, type Callback, fail, settle } from './answer.js'
+import { answerSoon, type Callback, fail, settle, throwLater } from './answer.js'
 import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
 import { type StoreError, warn } from './core/errors.js'
@@ -17,10 +16,10 @@ import {
   resolveOptions,
 } from './core/options.js'
 import type { SnapshotReport, SnapshotStats } from './core/persistence.js'
-import type { MergeReport } from './core/follow.js'
 import type { RestoreReport } from './core/recover.js'
 import type { Ownership } from './core/ownership.js'
 import type { Counters } from './core/sessions.js'
+import { type StoreEvents, StoreWithEvents } from './events.js'
 import { flushAtExit } from './exit.js'
 
 /** What {@link PersistentMemoryStore.stats} returns. */
@@ -43,26 +42,6 @@ export interface StoreStats extends Counters {
   ownership: Ownership | undefined
 }
 
-/** The events of a store and what their listeners get. */
-export interface StoreEvents {
-  /** The sessions have been restored. */
-  ready: [report: RestoreReport]
-  /** A snapshot has been written. */
-  snapshot: [report: SnapshotReport]
-  /** A session has expired, and somebody has noticed. An id is a secret: don't log it. */
-  expired: [sid: string]
-  /** A limit has dropped a session. An id is a secret: don't log it. */
-  evicted: [sid: string]
-  /** This process has taken the files over. */
-  owner: [ownership: Ownership]
-  /** This process waits for the owner of the files; once more after `takeoverTimeout`. */
-  follow: [ownership: Ownership]
-  /** What another process, or a person, wrote has been merged. */
-  merge: [report: MergeReport]
-  /** Something failed in the background. Where nobody listens, a process warning says so. */
-  error: [error: StoreError]
-}
-
 /**
  * A session store for Express that keeps sessions in memory and still has them after a restart.
  *
@@ -70,7 +49,7 @@ export interface StoreEvents {
  * files have been read, calls wait. Each fails with a StoreError: `ERR_CLOSED` after {@link close}, and
  * the error of {@link ready} where the store could not open; what else it fails with stands beside it.
  */
-export class PersistentMemoryStore extends session.Store {
+export class PersistentMemoryStore extends StoreWithEvents {
   readonly #options: ResolvedOptions
   readonly #engine: Engine
   readonly #clock: Clock
@@ -353,10 +332,7 @@ export class PersistentMemoryStore extends session.Store {
     try {
       if (this.listenerCount(event) > 0) this.emit(event, ...payload)
     } catch (error) {
-      // A listener's fault, and not of what was under way: it is thrown where nothing is.
-      process.nextTick(() => {
-        throw error
-      })
+      throwLater(error)
     }
   }
 }

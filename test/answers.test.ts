@@ -1,4 +1,5 @@
 /** When an answer comes, and what is left of it once it has been given. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
@@ -9,32 +10,23 @@ import { sessionOf } from './contract-store.js'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-// V8 may make the entries of Node's queues among the old objects; until those are collected, what
+// V8 may make the entries of Node's queue among the old objects; until those are collected, what
 // they refer to is there too.
-it.each([
-  ['process.nextTick', process, 'nextTick'],
-  ['setImmediate', globalThis, 'setImmediate'],
-] as const)('is nothing, even while the queue of %s keeps its entries', async (_, owner, name) => {
+it('is nothing, even while the queue of setImmediate keeps its entries', async () => {
   const store = new PersistentMemoryStore({ snapshotPath: false })
   onTestFinished(() => store.close())
   await store.ready()
   await store.set('a', sessionOf({ n: 1 }))
 
-  const queues = owner as unknown as Record<string, (...entry: unknown[]) => unknown>
-  const enqueue = queues[name]!
+  const enqueue = globalThis.setImmediate
   const entries: unknown[] = []
   const answer = await new Promise<WeakRef<object>>((resolve) => {
-    const ask = () => {
-      queues[name] = (...entry) => {
-        entries.push(entry)
-        return enqueue.apply(owner, entry)
-      }
-      store.get('a', (_error, session) => resolve(new WeakRef(session!)))
-      queues[name] = enqueue
-    }
-    // What is asked for in an answer comes by the one, all else by the other.
-    if (name === 'nextTick') store.get('nobody', ask)
-    else ask()
+    globalThis.setImmediate = ((...entry: Parameters<typeof enqueue>) => {
+      entries.push(entry)
+      return enqueue(...entry)
+    }) as typeof enqueue
+    store.get('a', (_error, session) => resolve(new WeakRef(session!)))
+    globalThis.setImmediate = enqueue
   })
   await immediate()
   collect()
@@ -42,6 +34,34 @@ it.each([
   expect(entries).toHaveLength(1)
   expect(answer.deref()).toBeUndefined()
 })
+
+it.each(['first', 'asked for in an answer'])(
+  'in the context of the call, and what a callback throws comes up in the process: %s',
+  async (which) => {
+    const store = new PersistentMemoryStore({ snapshotPath: false })
+    onTestFinished(() => store.close())
+    await store.ready()
+    const others = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    onTestFinished(() => others.forEach((other) => process.on('uncaughtException', other)))
+
+    const fault = new Error('a callback')
+    const context = new AsyncLocalStorage<string>()
+    const contexts: unknown[] = []
+    const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
+    const ask = () =>
+      context.run('request', () => {
+        store.get('nobody', () => {
+          contexts.push(context.getStore())
+          throw fault
+        })
+      })
+    if (which === 'first') ask()
+    else store.get('nobody', ask)
+    expect(await uncaught).toBe(fault)
+    expect(contexts).toEqual(['request'])
+  },
+)
 
 it('lets the loop turn though each answer leads to another question', async () => {
   const store = new PersistentMemoryStore({ snapshotPath: false })

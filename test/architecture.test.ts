@@ -104,6 +104,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     aside: true,
     families: [
       ['answer'],
+      ['events'],
       ['exit'],
       ['store'],
       ['shutdown'],
@@ -123,7 +124,7 @@ const OUTSIDE: Record<string, readonly string[]> = {
   msgpackr: ['core/msgpack'],
   'msgpackr/pack': ['core/msgpack'],
   'signal-exit': ['exit'],
-  'express-session': ['core/options', 'store', 'memorystore', 'memorystore-options'],
+  'express-session': ['core/options', 'events', 'store', 'memorystore', 'memorystore-options'],
   'node:http': ['shutdown'],
   'node:https': ['shutdown'],
   'node:http2': ['shutdown'],

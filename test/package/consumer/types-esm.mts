@@ -23,7 +23,12 @@ const store = new PersistentMemoryStore(options)
 session({ store, secret: 'x' })
 const undo: () => void = gracefulShutdown(createServer(), store, { timeout: 1000 })
 undo()
-store.on('error', (error) => console.log(error instanceof StoreError))
+store.on('error', (error) => console.log(error instanceof StoreError, error.code.length))
+store.once('ready', ({ sessions }) => console.log(sessions.toFixed()))
+store.off('evicted', (sid) => console.log(sid.length))
+store.on('connect', () => console.log('what express-session listens to'))
+// @ts-expect-error no figure of a snapshot
+store.on('snapshot', ({ files }) => console.log(files))
 const sessions: number = (await store.ready()).sessions
 const data = await store.get('sid-1')
 console.log(sessions, data?.user, store.stats().sessions)
