@@ -14,12 +14,12 @@ export function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<
   )
 }
 
-/** So many answers may follow from each other before the loop turns: a millisecond's worth or so. */
+/** So many answers may follow from others before the loop turns: a millisecond's worth or so. */
 const CHAINED_MOST = 256
 
 /** Whether a callback of somebody's is being called. */
 let answering = false
-/** How many answers have been asked for in answers since the loop was given a turn. */
+/** How many have, whoever asked. */
 let chained = 0
 /**
  * What comes right after an answer waits for this. process.nextTick makes an object each time, of a
@@ -35,11 +35,14 @@ const now = Promise.resolve()
  */
 export function answerSoon<T>(callback: Callback<T>, value: T | undefined): void {
   const answer = answerOf(callback, value)
-  if (answering && ++chained < CHAINED_MOST) void now.then(answer)
-  else {
-    chained = 0
-    setImmediate(answer)
-  }
+  if (answering && chained < CHAINED_MOST) {
+    if (chained++ === 0) setImmediate(turned)
+    void now.then(answer)
+  } else setImmediate(answer)
+}
+
+function turned(): void {
+  chained = 0
 }
 
 /**

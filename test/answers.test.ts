@@ -63,19 +63,25 @@ it.each(['first', 'asked for in an answer'])(
   },
 )
 
-it('lets the loop turn though each answer leads to another question', async () => {
+it.each([1, 64])('lets the loop turn though each leads to another question: %i', async (askers) => {
   const store = new PersistentMemoryStore({ snapshotPath: false })
   onTestFinished(() => store.close())
   await store.ready()
   let asked = 0
-  let askedByThen = Infinity
+  const turns: number[] = []
   await new Promise<void>((resolve) => {
     const ask = () => {
-      if (++asked === 1) setImmediate(() => (askedByThen = asked))
-      if (asked === 5000) resolve()
+      if (++asked >= 5000) resolve()
       else store.get('nobody', ask)
     }
-    store.get('nobody', ask)
+    const turn = () => {
+      turns.push(asked)
+      if (asked < 5000) setImmediate(turn)
+    }
+    turn()
+    for (let i = 0; i < askers; i++) ask()
   })
-  expect(askedByThen).toBeLessThan(1000)
+  turns.push(asked)
+  const asks = turns.slice(1).map((total, i) => total - turns[i]!)
+  expect(Math.max(...asks)).toBeLessThan(1000)
 })
