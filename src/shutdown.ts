@@ -11,7 +11,7 @@ import { Server as HttpsServer } from 'node:https'
 import type { Server, Socket } from 'node:net'
 import { constants } from 'node:os'
 import { setImmediate as immediate } from 'node:timers/promises'
-import { warn, withCode } from './core/errors.js'
+import { StoreError, type StoreErrorCode, warn, withCode } from './core/errors.js'
 import { typeName, wrong } from './core/option-values.js'
 
 /** The options of {@link gracefulShutdown}. */
@@ -36,6 +36,8 @@ const LONGEST_TIMER = 2 ** 31 - 1
 const ECHO = 500
 /** How often connections are looked through for idle ones, in ms. */
 const SWEEP = 50
+/** Codes of errors that say that another process writes the files. */
+const OTHERS: readonly StoreErrorCode[] = ['ERR_OWNED', 'ERR_LEASE_LOST']
 /** What it takes to find out which connections are idle, in ms. */
 const LEAST = 2 * SWEEP
 
@@ -43,8 +45,8 @@ const LEAST = 2 * SWEEP
  * Ends the process well when it is asked to: on a signal the server stops accepting, requests in
  * flight are finished, idle connections are closed, then the store is closed and the process exits.
  *
- * Call it once, before the server listens, with every server of the process. It takes http, https
- * and http2 servers. A WebSocket or an event stream counts as a request in flight: end yours on the
+ * Call it once, before the servers get their first request, with every server of the process. It takes
+ * http, https and http2 servers. A WebSocket or an event stream counts as a request in flight: end yours on the
  * same signal, or they are cut when `timeout` is over.
  *
  * The exit code is
@@ -52,8 +54,8 @@ const LEAST = 2 * SWEEP
  *   not call the unit failed, Kubernetes shows `Completed`, npm prints no error. 143, which a
  *   process killed by SIGTERM seems to have in a shell, would be a failure to all of them.
  * - `1` when something was lost: requests were cut after `timeout` (sessions are saved all the
- *   same), or the sessions could not be written. A process warning says which, with code
- *   `PMS_SHUTDOWN_TIMEOUT` or `PMS_SHUTDOWN_UNSAVED`.
+ *   same), or sessions could not be written, because of the disk or because another process has the
+ *   files. A process warning says which, with code `PMS_SHUTDOWN_TIMEOUT` or `PMS_SHUTDOWN_UNSAVED`.
  * - 128 + the signal's number, as shells do, when a second signal comes meanwhile: the process
  *   exits at once, and the store's `flushOnExit` writes what is unsaved. The same signal once more
  *   within half a second is no second signal: npm passes on the Ctrl-C that all have received.
@@ -103,7 +105,7 @@ async function shutDown(drains: Drain[], store: Closable, timeout: number): Prom
   }
   clearTimeout(timer)
   try {
-    await store.close()
+    await save(store)
   } catch (error) {
     code = 1
     const reason = error instanceof Error ? error.message : String(error)
@@ -112,6 +114,15 @@ async function shutDown(drains: Drain[], store: Closable, timeout: number): Prom
   // A warning is printed a turn later.
   await immediate()
   return code
+}
+
+/** Flushes and closes. Rejects also where another process has the files, which `close` leaves to an event. */
+async function save(store: Closable): Promise<void> {
+  const [flushed] = await Promise.allSettled([store.flush()])
+  await store.close()
+  if (flushed.status === 'fulfilled') return
+  const error: unknown = flushed.reason
+  if (error instanceof StoreError && OTHERS.includes(error.code)) throw error
 }
 
 /** One server, its connections, and the answers it owes. */

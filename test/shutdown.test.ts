@@ -396,6 +396,23 @@ test('sessions that could not be written make it exit with 1 and say so', async 
   expect(printed).not.toContain('late')
 })
 
+test('so do those of a process that waits for another one; without any it exits with 0', async () => {
+  const owner = new PersistentMemoryStore({ snapshotPath: pathOf() })
+  stage.finally(() => owner.close())
+  await owner.ready()
+  const idle = await start()
+  idle.child.kill('SIGTERM')
+  expect(await idle.ended).toMatchObject({ code: 0, printed: '' })
+
+  const subject = await start()
+  await subject.tell('set')
+  subject.child.kill('SIGTERM')
+  const { code, printed } = await subject.ended
+  expect(code).toBe(1)
+  expect(printed).toContain('[PMS_SHUTDOWN_UNSAVED]')
+  expect(printed).not.toContain('late')
+})
+
 test('a disk that comes back in time makes it exit with 0', async () => {
   const subject = await start()
   const folder = dirname(pathOf())
