@@ -93,7 +93,9 @@ async function livesOf(of) {
   const lives = new Map()
   for (const sid of await of.ids()) {
     const session = await of.get(sid)
-    if (session) lives.set(sid, +new Date(session.cookie.expires ?? Infinity))
+    if (!session) continue
+    const { expires } = session.cookie
+    lives.set(sid, expires ? +new Date(expires) : Infinity)
   }
   return lives
 }

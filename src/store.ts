@@ -109,8 +109,9 @@ export class PersistentMemoryStore extends StoreWithEvents {
 
   /**
    * Stores a session, whole. Its `cookie` and the `ttl` option say how long it lives. Fails with a
-   * TypeError or RangeError `ERR_SESSION_ENCODE`, which changes nothing; with durability `'always'`
-   * also with `ERR_WRITE`, though memory has the change.
+   * TypeError or RangeError `ERR_SESSION_ENCODE`, with `ERR_OPTION_VALUE` where a `ttl` function returns
+   * no number, or with what the session's own code throws, which changes nothing; with durability
+   * `'always'` also with `ERR_WRITE`, though memory has the change.
    */
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData): Promise<void>

@@ -22,11 +22,10 @@ export async function whileBusy({ store, count, pool }, work, atLeast = 0) {
   const before = process.cpuUsage()
   const watched = await watchLoop(work, atLeast)
   const { user, system } = process.cpuUsage(before)
-  const { slowest, missed } = await requests.stop()
+  const { slowest } = await requests.stop()
   return {
     ...watched,
     slowest,
-    missed,
     cpu: (user + system) / 1000,
     grown: Math.max(0, peak() - resident),
   }

@@ -37,7 +37,6 @@ export class WorkerProcess {
       cwd,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    this.pid = this.#child.pid
     this.firstAnswer = first && this.#answerTo(this.#count)
     this.#child.stderr?.setEncoding('utf8').on('data', (text) => {
       this.#stderr = (this.#stderr + text).slice(-4000)

@@ -9,6 +9,7 @@ import { packageVersion, require, whyMissing } from './package.js'
 
 export const id = 'connect-loki'
 export const label = 'connect-loki'
+export const quick = true
 export const version = () => packageVersion('connect-loki')
 export const missing = () => whyMissing(() => require('connect-loki'))
 
@@ -17,5 +18,14 @@ export async function open({ folder }) {
   const LokiStore = require('connect-loki')(session)
   const store = new LokiStore({ path: join(folder, 'sessions.db') })
   await once(store, 'connect')
-  return { store, close: () => store.client.autosaveDisable() }
+  return {
+    store,
+    close: () => store.client.autosaveDisable(),
+    settle: () =>
+      new Promise((resolve, reject) => {
+        store.client.saveDatabase((/** @type {unknown} */ error) =>
+          error ? reject(error) : resolve(undefined),
+        )
+      }),
+  }
 }

@@ -1,6 +1,6 @@
-/** Keeps nothing and answers later, as stores do: what the bench's own loop costs. */
+/** Keeps nothing and answers as MemoryStore does, in another turn of the event loop: what the bench's own loop costs then. */
 export const id = 'nothing'
-export const label = '(no store: the bench’s own loop)'
+export const label = '(no store, answers as MemoryStore does)'
 export const version = () => ''
 export const missing = async () => undefined
 

@@ -167,7 +167,7 @@ function section(sizes, notes) {
 }
 
 /**
- * Not below MemoryStore within the noise: our best round reaches its worst.
+ * Not below MemoryStore by more than its own rounds differ.
  * @param {Row[]} rows
  * @param {number} count
  */

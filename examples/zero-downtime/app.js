@@ -36,6 +36,8 @@ app.use(
     secret: SESSION_SECRET,
     resave: false,
     saveUninitialized: false,
+    // For trying out, over plain HTTP. Over HTTPS add `secure: true`, and `app.set('trust proxy', 1)`
+    // behind a proxy.
     cookie: { maxAge: 14 * 24 * 60 * 60 * 1000, sameSite: 'lax' },
   }),
 )
