@@ -6,13 +6,16 @@
  */
 import { StoreError } from './errors.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
+import { Pace } from './pace.js'
 
 type Disposed = [sid: string, session: Record<string, unknown>, reason: DisposeReason]
 
 export class Disposals {
   readonly #hook: ResolvedOptions['dispose']
   readonly #onError: (error: StoreError) => void
-  readonly #waiting: Disposed[] = []
+  #waiting: Disposed[] = []
+  /** Whether the hook is being called, or is about to be: it is told in order. */
+  #telling = false
 
   constructor(hook: ResolvedOptions['dispose'], onError: (error: StoreError) => void) {
     this.#hook = hook
@@ -29,15 +32,41 @@ export class Disposals {
     this.#waiting.push(disposed)
   }
 
+  /** Calls the hook for all that wait, and for those that its calls add. */
   tell(): void {
+    if (this.#telling || this.#waiting.length === 0) return
+    this.#telling = true
+    for (const disposed of this.#all()) this.#call(...disposed)
+    this.#telling = false
+  }
+
+  /** The same with pauses, from the next turn of the loop on. */
+  async tellSoon(): Promise<void> {
+    if (this.#telling || this.#waiting.length === 0) return
+    this.#telling = true
+    const pace = new Pace()
+    await pace.pause()
+    for (const disposed of this.#all()) {
+      this.#call(...disposed)
+      if (pace.due) await pace.pause()
+    }
+    this.#telling = false
+  }
+
+  *#all(): Generator<Disposed, void, void> {
     while (this.#waiting.length > 0) {
-      const [sid, session, reason] = this.#waiting.shift()!
-      try {
-        this.#hook?.(sid, session as never, reason)
-      } catch (cause) {
-        const message = 'Expected `dispose` to return, found that it threw'
-        this.#onError(new StoreError('ERR_HOOK', message, { cause }))
-      }
+      const waiting = this.#waiting
+      this.#waiting = []
+      yield* waiting
+    }
+  }
+
+  #call(...[sid, session, reason]: Disposed): void {
+    try {
+      this.#hook?.(sid, session as never, reason)
+    } catch (cause) {
+      const message = 'Expected `dispose` to return, found that it threw'
+      this.#onError(new StoreError('ERR_HOOK', message, { cause }))
     }
   }
 }

@@ -214,6 +214,7 @@ export class Engine {
       if (!this.#awaited) this.#events.error(this.#failure)
       throw this.#failure
     }
+    this.#sessions.tellDisposed()
     this.#proceed()
     this.#events.ready(this.#report)
     this.#tellDamage()

@@ -325,7 +325,12 @@ export class Sessions {
   disposeSoon(slot: number): void {
     if (!this.#disposals.wanted) return
     this.#dispose(slot, 'destroyed')
-    queueMicrotask(() => this.#disposals.tell())
+    void this.#disposals.tellSoon()
+  }
+
+  /** Tells the hook of what limits have pushed out while files were read. */
+  tellDisposed(): void {
+    void this.#disposals.tellSoon()
   }
 
   /** Visits the slots of all live sessions, with pauses. */

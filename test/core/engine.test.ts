@@ -190,6 +190,19 @@ describe.each([
       expect(errors).toMatchObject([{ code: 'ERR_HOOK' }, { code: 'ERR_HOOK' }])
     })
 
+    test('may destroy another session each time it is told of one', async () => {
+      const told: string[] = []
+      const { store } = await disposing({
+        dispose: (sid: string) => {
+          told.push(sid)
+          void store.destroy(String(Number(sid) + 1))
+        },
+      })
+      for (let n = 0; n < 5000; n++) await store.set(String(n), sessionOf())
+      await store.destroy('0')
+      expect(told).toEqual(Array.from({ length: 5000 }, (_, n) => String(n)))
+    })
+
     test('is told once of each session of a store that is cleared, whatever it does then', async () => {
       const told: string[] = []
       const { store, errors } = await disposing({
