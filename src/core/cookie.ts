@@ -6,6 +6,7 @@
  * re-encodes nothing. Pure: no clock of its own, no I/O. What a cookie holds is what its own
  * `toJSON` says, as JSON would carry it.
  */
+import { types } from 'node:util'
 import { LATEST_DATE } from './clock.js'
 import { withCode } from './errors.js'
 import { ObjectMaker } from './object-maker.js'
@@ -24,8 +25,6 @@ export interface CookieShape {
    * each reader must get a copy of, or is named `__proto__`.
    */
   readonly maker: ObjectMaker | undefined
-  /** The shape as JSON text: its identity, and what files carry. */
-  readonly text: string
 }
 
 const INTERNED_MOST = 4096
@@ -36,7 +35,10 @@ export class CookieShapes {
   expires = NaN
   /** `maxAge` in milliseconds of that cookie where it has no `expires`; NaN without one. */
   maxAge = NaN
+  /** By {@link shapeText}. */
   #interned = new Map<string, CookieShape>()
+  /** What shapes with the same keys share, by these. */
+  #alike = new Map<string, Pick<CookieShape, 'keys' | 'maker'>>()
   /** The shape found last: most likely the next one's too. */
   #last: CookieShape | undefined
 
@@ -50,14 +52,13 @@ export class CookieShapes {
     const plain = (typeof toJSON === 'function' ? toJSON.call(cookie, 'cookie') : cookie) as unknown
     const fields = (typeof plain === 'object' && plain !== null ? plain : {}) as Fields
     const form = this.#readExpires(fields['expires'])
+    const { expires } = this
     const maxAge = form === 'date' ? undefined : fields['maxAge']
+    const shape = this.#find(form, fields, near)
+    // A getter of the cookie may have set another session meanwhile.
+    this.expires = expires
     this.maxAge = typeof maxAge === 'number' ? maxAge : NaN
-    if (form !== 'other') {
-      if (near?.form === form && sameFields(near, fields)) return near
-      const last = this.#last
-      if (last?.form === form && sameFields(last, fields)) return last
-    }
-    return (this.#last = this.#intern(form, fields))
+    return shape
   }
 
   /** The shape that a file carries as `text`; throws where the text is not one. */
@@ -78,7 +79,7 @@ export class CookieShapes {
     if (expires === undefined) return 'absent'
     if (expires === null) return 'null'
     if (expires === false) return 'false'
-    if (expires instanceof Date) {
+    if (types.isDate(expires)) {
       this.expires = expires.getTime()
       return Number.isNaN(this.expires) ? 'null' : 'date'
     }
@@ -95,6 +96,15 @@ export class CookieShapes {
     return 'other'
   }
 
+  #find(form: ExpiresForm, fields: Fields, near: CookieShape | undefined): CookieShape {
+    if (form !== 'other') {
+      if (near?.form === form && sameFields(near, fields)) return near
+      const last = this.#last
+      if (last?.form === form && sameFields(last, fields)) return last
+    }
+    return (this.#last = this.#intern(form, fields))
+  }
+
   #intern(form: ExpiresForm, source: Fields): CookieShape {
     const { expires, ...rest } = source
     const text = textOf([form, form === 'other' ? { ...rest, expires } : rest])
@@ -102,17 +112,31 @@ export class CookieShapes {
   }
 
   #keep(text: string, form: ExpiresForm, fields: Fields): CookieShape {
-    const keys = Object.keys(fields)
     const values = Object.values(fields)
-    const simple = !keys.includes('__proto__') && !values.some(isObject)
-    const made = form === 'absent' || form === 'other' ? keys : [...keys, 'expires']
-    const maker = simple ? new ObjectMaker(made) : undefined
-    const shape: CookieShape = { form, keys, values, maker, text }
+    const { keys, maker } = this.#likeOthers(form, Object.keys(fields))
+    const shape = { form, keys, values, maker: values.some(isObject) ? undefined : maker }
     // Apps that compute maxAge afresh make shapes without end; those in use stay alive without us.
     if (this.#interned.size >= INTERNED_MOST) this.#interned.clear()
     this.#interned.set(text, shape)
     return shape
   }
+
+  #likeOthers(form: ExpiresForm, keys: string[]): Pick<CookieShape, 'keys' | 'maker'> {
+    const made = form === 'absent' || form === 'other' ? keys : [...keys, 'expires']
+    const name = JSON.stringify([keys.length, ...made])
+    let alike = this.#alike.get(name)
+    if (!alike) {
+      alike = { keys, maker: keys.includes('__proto__') ? undefined : new ObjectMaker(made) }
+      if (this.#alike.size >= INTERNED_MOST) this.#alike.clear()
+      this.#alike.set(name, alike)
+    }
+    return alike
+  }
+}
+
+/** A shape as JSON text: its identity, and what files carry. */
+export function shapeText({ form, keys, values }: CookieShape): string {
+  return JSON.stringify([form, Object.fromEntries(keys.map((key, i) => [key, values[i]]))])
 }
 
 /** The expiry of a cookie that has one, unless something else ends the session earlier. */
@@ -125,7 +149,7 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
   const { form, values } = shape
   let next = 0
   const cookie =
-    shape.maker?.make(() => values[next++], 0) ?? (JSON.parse(shape.text) as [string, Fields])[1]
+    shape.maker?.make(() => values[next++], 0) ?? (JSON.parse(shapeText(shape)) as [string, Fields])[1]
   if (form === 'date' && !Number.isNaN(expires)) cookie['expires'] = isoText(expires)
   else if (form === 'null' || form === 'date') cookie['expires'] = null
   else if (form === 'false') cookie['expires'] = false

@@ -1,7 +1,7 @@
 /**
  * Records → the payload of a frame, in the forms that the specification fixes. Pure.
  */
-import { type CookieShape, impliedExpiry } from './cookie.js'
+import { type CookieShape, impliedExpiry, shapeText } from './cookie.js'
 import { type EntryRecord, FRAME_TARGET, RecordKind } from './format.js'
 import { isBase64url, packedBytes } from './packing.js'
 import type { Span } from './span.js'
@@ -100,7 +100,7 @@ export class RecordWriter {
       this.#cookies.set(shape, id)
       this.#head(3, RecordKind.cookie, 0)
       this.#number(id)
-      this.#text(shape.text)
+      this.#text(shapeText(shape))
     }
     return id
   }

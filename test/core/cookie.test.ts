@@ -1,7 +1,8 @@
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import session from 'express-session'
 import { describe, expect, test } from 'vitest'
-import { CookieShapes, isoText, restoreCookie } from '../../src/core/cookie.js'
+import { CookieShapes, isoText, restoreCookie, shapeText } from '../../src/core/cookie.js'
 
 const EIGHT_PM = Date.UTC(2033, 4, 18, 20)
 const LATEST = 8.64e15
@@ -11,7 +12,7 @@ function roundTrip(cookie: object): Record<string, unknown> {
   const shapes = new CookieShapes()
   const shape = shapes.of(cookie)
   const { expires } = shapes
-  const read = new CookieShapes().parse(shape.text)
+  const read = new CookieShapes().parse(shapeText(shape))
   const restored = restoreCookie(shape, expires)
   expect(restoreCookie(read, expires)).toEqual(restored)
   // From some time on they are made in another way.
@@ -129,6 +130,24 @@ describe('the moment a cookie expires', () => {
     expect(moment({ ...cookie, maxAge: '5' }).maxAge).toBeNaN()
   })
 
+  test('is that of a Date of another realm', () => {
+    const made = runInNewContext(`new Date(${EIGHT_PM})`) as Date
+    expect(moment({ expires: made }).expires).toBe(EIGHT_PM)
+  })
+
+  test('is not that of a cookie that a getter looks at meanwhile', () => {
+    const shapes = new CookieShapes()
+    const cookie = {
+      expires: EIGHT_PM,
+      get path() {
+        shapes.of({ maxAge: 5 })
+        return '/'
+      },
+    }
+    shapes.of(cookie)
+    expect([shapes.expires, shapes.maxAge]).toEqual([EIGHT_PM, NaN])
+  })
+
   test('of one cookie is not that of the one before', () => {
     const shapes = new CookieShapes()
     shapes.of({ expires: EIGHT_PM })
@@ -147,7 +166,7 @@ describe('shapes are shared', () => {
         const first = shapes.of({ ...rest, expires: one })
         expect(shapes.of({ ...rest, expires: other })).toBe(first)
         expect(shapes.of({ ...rest, expires: other.toISOString() }, first)).toBe(first)
-        expect(shapes.parse(first.text)).toBe(first)
+        expect(shapes.parse(shapeText(first))).toBe(first)
       }),
     )
   })
@@ -175,6 +194,16 @@ describe('shapes are shared', () => {
     one.extra.list.push(2)
     one.path = '/changed'
     expect(restoreCookie(shape, NaN)).toEqual({ path: '/', extra: { list: [1] } })
+  })
+
+  test('in all but their values, where only these differ', () => {
+    const shapes = new CookieShapes()
+    const [one, other] = [1, 2].map((originalMaxAge) =>
+      shapes.of({ originalMaxAge, expires: EIGHT_PM, path: '/' }),
+    )
+    expect(other!.values).not.toEqual(one!.values)
+    expect(other!.keys).toBe(one!.keys)
+    expect(other!.maker).toBe(one!.maker)
   })
 
   test('ten thousand shapes are no matter: those in use go on meaning what they meant', () => {

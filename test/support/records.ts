@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { Changes } from '../../src/core/changes.js'
 import { type FrameCipher, KeyRing } from '../../src/core/cipher.js'
 import { Codec } from '../../src/core/codec.js'
-import { CookieShapes } from '../../src/core/cookie.js'
+import { type CookieShape, CookieShapes, shapeText } from '../../src/core/cookie.js'
 import type { EntryRecord, FrameKind, RecordSink } from '../../src/core/format.js'
 import { RecordWriter } from '../../src/core/record-writer.js'
 import { FramedFile } from '../../src/core/framed-file.js'
@@ -150,7 +150,7 @@ export function contentsOf({ table, codec }: Pick<MergeTarget, 'table' | 'codec'
       data: codec.decode(table.body(slot)),
       expires: table.expires(slot),
       stamp: table.stamp(slot),
-      cookie: table.cookie(slot)?.text,
+      cookie: cookieText(table.cookie(slot)),
       cookieExpires: table.cookieExpires(slot),
     }
   }
@@ -204,3 +204,7 @@ export const anyBody = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
   fc.constantFrom('', '\xff', 'y'.repeat(0xffff), 'y'.repeat(0x10000), 'y'.repeat(200_000)),
 )
+
+function cookieText(cookie: CookieShape | undefined): string | undefined {
+  return cookie && shapeText(cookie)
+}
