@@ -9,13 +9,13 @@
  * A body is a MessagePack number, an array of tokens packed by msgpackr, and the text (tokens.ts).
  */
 import { StoreError, withCode } from './errors.js'
-import { asJsonSees, explainDepth, Flattening, TooDeepError } from './flatten.js'
+import { asJsonSees, explainDepth, Flattening, TooDeepError, TooManyError } from './flatten.js'
 import { Inflater } from './inflate.js'
 import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
 import { Packing } from './packing.js'
 import { dataKeys, isStructureList, Shapes } from './shapes.js'
 import { lengthOf, type Span, spanOf } from './span.js'
-import { DEEPEST, Mode, type Token } from './tokens.js'
+import { DEEPEST, Mode, MOST_TOKENS, type Token } from './tokens.js'
 import { WIDE } from './wide.js'
 
 /** What the store needs of an encoding. */
@@ -74,7 +74,7 @@ export class Codec implements SessionCodec {
    * Buffer, typed arrays, ArrayBuffer, DataView, `undefined`, NaN, ±Infinity and −0 as themselves.
    *
    * @throws TypeError `ERR_SESSION_ENCODE` that names the keys leading to a cycle, or to more than
-   * 500 levels; what a getter or a `toJSON` of the session throws
+   * 500 levels, or for more than 16,777,216 values; what a getter or a `toJSON` of the session throws
    * @param sid whose it is: shapes are shared that several sessions have
    */
   encode(session: object, sid?: string): Span {
@@ -86,7 +86,8 @@ export class Codec implements SessionCodec {
     try {
       flat.session(data)
     } catch (error) {
-      throw error instanceof TooDeepError ? tooDeep(data) : error
+      if (error instanceof TooDeepError) throw tooDeep(data)
+      throw error instanceof TooManyError ? tooMany() : error
     } finally {
       this.#packing = packing
     }
@@ -290,6 +291,10 @@ function tooDeep(data: object): TypeError {
       ? `Expected a session without cycles, got one at "${path}"`
       : `Expected a session of at most ${DEEPEST} levels, got more at "${path}"`,
   )
+}
+
+function tooMany(): TypeError {
+  return encodeError(`Expected a session of at most ${MOST_TOKENS} values, got more`)
 }
 
 function encodeError(message: string): TypeError {

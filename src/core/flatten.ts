@@ -13,6 +13,7 @@ import {
   DEEPEST,
   Kind,
   MOST_NEGATED,
+  MOST_TOKENS,
   Special,
   special,
   type Token,
@@ -27,6 +28,8 @@ const { toJSON: BUFFER_TO_JSON } = Buffer.alloc(0) as unknown as Record<string, 
 
 /** More than {@link DEEPEST} levels, or a cycle: {@link explainDepth} tells which. */
 export class TooDeepError extends Error {}
+/** More than {@link MOST_TOKENS} values: V8 ends the process where an array grows too long. */
+export class TooManyError extends Error {}
 
 /** One session on its way. */
 export class Flattening {
@@ -104,6 +107,7 @@ export class Flattening {
 
   #object(value: object, key: string | number, depth: number): void {
     if (depth > DEEPEST) throw new TooDeepError()
+    this.#expect(0)
     if (!isPlain(value)) {
       this.#other(value, key, depth)
     } else if (Array.isArray(value)) this.#array(value, depth)
@@ -140,6 +144,7 @@ export class Flattening {
   #array(array: readonly unknown[], depth: number): void {
     const { tokens } = this
     const { length } = array
+    this.#expect(length)
     tokens.push(length * 4 + Kind.array)
     for (let i = 0; i < length; i++) {
       const at = tokens.length
@@ -195,6 +200,11 @@ export class Flattening {
     // Kinds that come with later versions of the language are stored as the bytes they are.
     this.tokens.push(special(Special.bytes), kind < 0 ? UINT8_ARRAY : kind)
     this.#characters(bytes.toString('latin1'))
+  }
+
+  /** There is room for so many more. */
+  #expect(count: number): void {
+    if (this.tokens.length + count > MOST_TOKENS) throw new TooManyError()
   }
 
   #characters(text: string): void {

@@ -10,9 +10,10 @@ import { packedBytes } from './packing.js'
 import type { Shapes } from './shapes.js'
 import { type Span, spanOf } from './span.js'
 import { TokenReader } from './token-reader.js'
-import { DEEPEST, Kind, Special, VIEWS } from './tokens.js'
+import { DEEPEST, Kind, Special, special, VIEWS } from './tokens.js'
 import { WIDE } from './wide.js'
 
+const PACKED = special(Special.packed)
 /** Stands for what is left out; never part of a session. */
 const ABSENT = Symbol('absent')
 
@@ -129,7 +130,7 @@ export class Inflater {
       case Special.packed:
         return this.#opaque()
       case Special.dotted:
-        return this.#dotted(depth)
+        return this.#dotted()
       default:
         throw new NoSessionError()
     }
@@ -144,14 +145,15 @@ export class Inflater {
     return this.#packed.bytes.toString('base64url', from, to) + this.#characters(length & 3)
   }
 
-  #dotted(depth: number): string {
+  #dotted(): string {
     const count = this.#length()
     this.#expect(count)
     const parts: string[] = []
     for (let i = 0; i < count; i++) {
-      const part = this.#value(this.#deeper(depth))
-      if (typeof part !== 'string') throw new NoSessionError()
-      parts.push(part)
+      const token = this.#length()
+      if (token === PACKED) parts.push(this.#opaque())
+      else if (token % 4 === Kind.text) parts.push(this.#characters(token / 4))
+      else throw new NoSessionError()
     }
     return parts.join('.')
   }

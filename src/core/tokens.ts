@@ -71,6 +71,9 @@ export function special(what: (typeof Special)[keyof typeof Special]): number {
 /** How deep objects and arrays may lie within each other. */
 export const DEEPEST = 500
 
+/** How many values a session may have, the holes of arrays included. */
+export const MOST_TOKENS = 2 ** 24
+
 /** The largest number that is written as −1 − n: both are exact. */
 export const MOST_NEGATED = Number.MAX_SAFE_INTEGER - 1
 

@@ -50,13 +50,25 @@ describe('a session that cannot be encoded', () => {
     expect(message.length).toBeLessThan(200)
   })
 
+  it('is one of more values than there is room for, holes included', () => {
+    const sparse: unknown[] = []
+    sparse[4_000_000_000] = 1
+    let doubled: unknown = [1]
+    for (let level = 0; level < 40; level++) doubled = [doubled, doubled]
+    for (const values of [sparse, { doubled }]) {
+      const error = failure({ values })
+      expect(error).toMatchObject({ name: 'TypeError', code: 'ERR_SESSION_ENCODE' })
+      expect(error.message).toContain('16777216')
+    }
+  })
+
   it('may be nested 500 deep, with whatever stands in between', () => {
     for (const wrap of [
       (value: unknown) => [value],
       (value: unknown) => ({ value }),
       (value: unknown) => new Map([[1, value]]),
     ]) {
-      let deep: unknown = 'bottom'
+      let deep: unknown = `${'a'.repeat(40)}.${'b'.repeat(40)}.bottom`
       for (let level = 0; level < 500; level++) deep = wrap(deep)
       const codec = new Codec()
       for (let time = 0; time < 10; time++) textOf(codec.encode({ deep: { value: 1 } }))
