@@ -134,9 +134,19 @@ export class CookieShapes {
   }
 }
 
+/** Of shapes written lately: most frames have the same few. */
+const texts = new Map<CookieShape, string>()
+
 /** A shape as JSON text: its identity, and what files carry. */
-export function shapeText({ form, keys, values }: CookieShape): string {
-  return JSON.stringify([form, Object.fromEntries(keys.map((key, i) => [key, values[i]]))])
+export function shapeText(shape: CookieShape): string {
+  let text = texts.get(shape)
+  if (text === undefined) {
+    const { form, keys, values } = shape
+    text = JSON.stringify([form, Object.fromEntries(keys.map((key, i) => [key, values[i]]))])
+    if (texts.size >= INTERNED_MOST) texts.clear()
+    texts.set(shape, text)
+  }
+  return text
 }
 
 /** The expiry of a cookie that has one, unless something else ends the session earlier. */
@@ -149,7 +159,8 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
   const { form, values } = shape
   let next = 0
   const cookie =
-    shape.maker?.make(() => values[next++], 0) ?? (JSON.parse(shapeText(shape)) as [string, Fields])[1]
+    shape.maker?.make(() => values[next++], 0) ??
+    (JSON.parse(shapeText(shape)) as [string, Fields])[1]
   if (form === 'date' && !Number.isNaN(expires)) cookie['expires'] = isoText(expires)
   else if (form === 'null' || form === 'date') cookie['expires'] = null
   else if (form === 'false') cookie['expires'] = false
