@@ -59,6 +59,8 @@ export class Recorder {
 
   /** A session was destroyed that memory does not have. */
   unseen(sid: string): void {
+    // No session is called so; the bytes in a file would be another session's name.
+    if (!sid.isWellFormed()) return
     // Made in the process that owns the files, and not read yet: it must not be read later.
     if (this.tenure?.own) this.removed(sid, this.#clock.now() + ONE_DAY)
     // Expired by a clock that may be set back: a file may hold it, and it must not live again.

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { HOUR } from '../support/records.js'
 import { afterKill, endsIn, open, restart, sessionOf, sidsIn } from '../support/stores.js'
 
+const SECOND = 1000
 const YEAR = 365 * 24 * HOUR
 const DURABILITIES = ['snapshot', 'everysec', 'always'] as const
 
@@ -98,4 +99,15 @@ test('with durability always it is on disk when it is answered', async () => {
   await store.destroy('a')
   clock.jump(-HOUR)
   expect(await sidsIn(await afterKill(stage))).toEqual([])
+})
+
+test('with half a character in its sid it takes no other session away', async () => {
+  const stage = await open({ durability: 'always' })
+  const { store, clock } = stage
+  await store.set('short', sessionOf({}, endsIn(clock, SECOND)))
+  await store.set('\ufffd', sessionOf())
+  await clock.advance(2 * SECOND)
+  expect(await store.get('short')).toBeUndefined()
+  await store.destroy('\ud800')
+  expect(await sidsIn(await restart(stage))).toEqual(['\ufffd'])
 })
