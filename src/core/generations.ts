@@ -240,10 +240,11 @@ export class Generations {
 
   /** What a snapshot is made of. */
   #source(changes: SnapshotSource['changes']): SnapshotSource {
-    const { target } = this.#context
+    const { target, clock } = this.#context
     return {
       table: target.table,
       tombstones: target.tombstones,
+      now: clock.now(),
       structures: () => target.codec.structures,
       changes,
     }

@@ -20,6 +20,8 @@ const SCAN_AT_ONCE = 32_768
 export interface SnapshotSource {
   table: Table
   tombstones: Tombstones
+  /** Removals that can matter no more by then, epoch ms, are forgotten and not written. */
+  now: number
   /** Grows while the snapshot is written; is asked again for every frame. */
   structures(): readonly (readonly string[])[]
   /** What changed since the last call or the start; undefined where a journal has it. */
@@ -74,6 +76,10 @@ export function* snapshotChunks(
   }
 
   yield encoder.head()
+
+  // Perhaps nobody else prunes, and each would be in all files to come.
+  const pruning = tombstones.prune(source.now)
+  while (!pruning.next().done) yield EMPTY
 
   const cleared = tombstones.cleared
   if (tombstones.cleared > 0) {

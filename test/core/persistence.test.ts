@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { changesIn } from '../support/journals.js'
+import { changesIn, recordsIn } from '../support/journals.js'
 import { gate, MemoryFiles, PATH } from '../support/memory-files.js'
 import { HOUR } from '../support/records.js'
 import { settle } from '../support/stub-clock.js'
@@ -289,6 +289,24 @@ describe('snapshots', () => {
     const journals = stage.files.names().filter((name) => name.includes('journal'))
     expect(journals.length).toBeLessThanOrEqual(18)
     expect(await stage.store.length()).toBe(20)
+  })
+
+  test('hold a removal until its session would have expired, also where nobody prunes', async () => {
+    const stage = await open({ checkPeriod: 0 })
+    const { store, files, clock } = stage
+    for (const [sid, life] of Object.entries({ short: MINUTE, long: HOUR })) {
+      await store.set(sid, sessionOf({}, endsIn(clock, life)))
+      await store.destroy(sid)
+    }
+    const held = async () => {
+      await store.snapshot()
+      const sids = recordsIn(files.get(PATH)).map(([, sid]) => sid)
+      return ['short', 'long'].filter((sid) => sids.includes(sid))
+    }
+    await clock.advance(MINUTE - 1)
+    expect(await held()).toEqual(['short', 'long'])
+    await clock.advance(1)
+    expect(await held()).toEqual(['long'])
   })
 
   test('tell what they were', async () => {

@@ -40,7 +40,8 @@ function write(
 ): Written {
   const encoder = new FrameEncoder(headerOf({ tail: changes !== undefined }), undefined)
   const { table, tombstones } = target
-  const source = { table, tombstones, structures: () => target.codec.structures, changes }
+  const structures = () => target.codec.structures
+  const source = { table, tombstones, now: NOON, structures, changes }
   const chunks: Buffer[] = []
   const generator = snapshotChunks(source, encoder)
   for (;;) {
@@ -131,6 +132,15 @@ describe('a snapshot', () => {
     for (let i = 1; i < 100_000; i++) target.table.remove(target.table.find(`sid-${i}`))
     const { chunks } = write(target)
     expect(chunks.filter(({ length }) => length === 0).length).toBeGreaterThanOrEqual(3)
+  })
+
+  test('forgets removals that can matter no more, a few at a time', () => {
+    const target = targetOf()
+    for (let i = 0; i < 5000; i++) target.tombstones.add(`old-${i}`, 1, NOON)
+    target.tombstones.add('new', 1, NOON + 1)
+    const { chunks, footer } = write(target)
+    expect([target.tombstones.size, footer.removals]).toEqual([1, 1])
+    expect(chunks.filter(({ length }) => length === 0).length).toBeGreaterThanOrEqual(50)
   })
 })
 
