@@ -2,8 +2,13 @@
  * How an operation answers: its callback from the event loop, once, or a promise where there is none.
  */
 
+import type { Store } from 'express-session'
+
+/** express-session's own type for it, `any`: a callback that names another fits the stores there. */
+type CallbackError = Parameters<Parameters<Store['get']>[1]>[0]
+
 /** How an operation answers a callback. */
-export type Callback<T = void> = (error: unknown, value?: T) => void
+export type Callback<T = void> = (error: CallbackError, value?: T) => void
 
 /** Answers when a promise settles, or hands it on where there is no callback. */
 export function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<T> | void {

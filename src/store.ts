@@ -115,6 +115,11 @@ export class PersistentMemoryStore extends StoreWithEvents {
    */
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData): Promise<void>
+  override set(
+    sid: string,
+    session: SessionData,
+    callback: Callback | undefined,
+  ): Promise<void> | void
   override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
     const prepare = () =>
       this.#engine.sessions.prepareSet(text(sid), session, !this.#engine.isReady)
@@ -124,6 +129,11 @@ export class PersistentMemoryStore extends StoreWithEvents {
   /** Replaces the cookie and the expiry of a session, never its data. One that isn't there is no error. */
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData): Promise<void>
+  override touch(
+    sid: string,
+    session: SessionData,
+    callback: Callback | undefined,
+  ): Promise<void> | void
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
     const prepare = () =>
       this.#engine.sessions.prepareTouch(text(sid), session, !this.#engine.isReady)
@@ -136,6 +146,10 @@ export class PersistentMemoryStore extends StoreWithEvents {
    */
   override destroy(sid: string | readonly string[], callback: Callback): void
   override destroy(sid: string | readonly string[]): Promise<void>
+  override destroy(
+    sid: string | readonly string[],
+    callback: Callback | undefined,
+  ): Promise<void> | void
   override destroy(sid: string | readonly string[], callback?: Callback): Promise<void> | void {
     const prepare = () => {
       const sids = Array.isArray(sid) ? sid.map(text) : [text(sid as string)]
@@ -147,6 +161,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
   /** Destroys all sessions. Fails as {@link destroy} does. */
   override clear(callback: Callback): void
   override clear(): Promise<void>
+  override clear(callback: Callback | undefined): Promise<void> | void
   override clear(callback?: Callback): Promise<void> | void {
     return this.#change(() => () => this.#engine.sessions.clear(), callback, true)
   }

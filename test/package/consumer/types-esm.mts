@@ -33,8 +33,29 @@ const sessions: number = (await store.ready()).sessions
 const data = await store.get('sid-1')
 console.log(sessions, data?.user, store.stats().sessions)
 
+// What express-session's own stores take: an error of any type, a callback that may be missing.
+type Done = (error?: any) => void
+export function logout(sid: string, done?: Done) {
+  store.destroy(sid, done)
+  store.touch(sid, data!, done)
+  store.set(sid, data!, done)
+  store.clear(done)
+}
+store.destroy('sid-1', (error?: Error) => console.log(error?.message))
+store.get('sid-1', (error: Error | null, found) => console.log(error?.message, found?.user))
+store.get('sid-1', (error, found?: session.SessionData | null) => console.log(error, found?.user))
+// @ts-expect-error a number is no session
+store.length((error: Error | null, found) => console.log(error, found?.user))
+
 const MemoryStore = createMemoryStore(session)
-session({ store: new MemoryStore({ ttl: 60_000, checkPeriod: 86_400_000 }), secret: 'x' })
+const dropIn = new MemoryStore({ ttl: 60_000, checkPeriod: 86_400_000 })
+session({ store: dropIn, secret: 'x' })
+export function logoutThere(sid: string, done?: Done) {
+  dropIn.destroy(sid, done)
+}
+dropIn.destroy('sid-1', (error?: Error) => console.log(error?.message))
+dropIn.get('sid-1', (error: Error | null, found) => console.log(error?.message, found?.user))
+console.log((await dropIn.get('sid-1'))?.user)
 
 // @ts-expect-error a misspelled option
 new PersistentMemoryStore({ snapshotpath: './x' })
