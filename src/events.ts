@@ -2,6 +2,7 @@
  * What a store tells of, and express-session's Store with types for it, so that editors and compilers
  * know what a listener gets.
  */
+import type { EventEmitter } from 'node:events'
 import session from 'express-session'
 import type { MergeReport } from './core/follow.js'
 import type { StoreError } from './core/errors.js'
@@ -35,7 +36,17 @@ type Listener<E extends Name> = (...payload: StoreEvents[E]) => void
 type OtherName = string | symbol
 type OtherListener = Parameters<session.Store['on']>[1]
 
-export abstract class StoreWithEvents extends session.Store {
+/** What emits a store's events without being that store. */
+export interface StoreEmitter extends EventEmitter {
+  on<E extends Name>(event: E, listener: Listener<E>): this
+  on(event: OtherName, listener: OtherListener): this
+  once<E extends Name>(event: E, listener: Listener<E>): this
+  once(event: OtherName, listener: OtherListener): this
+  off<E extends Name>(event: E, listener: Listener<E>): this
+  off(event: OtherName, listener: OtherListener): this
+}
+
+export abstract class StoreWithEvents extends session.Store implements StoreEmitter {
   /** Calls `listener` at each `event`. What it throws is an uncaught exception of the process. */
   override on<E extends Name>(event: E, listener: Listener<E>): this
   override on(event: OtherName, listener: OtherListener): this

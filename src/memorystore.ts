@@ -16,7 +16,7 @@ import {
   translate,
 } from './memorystore-options.js'
 import type { Callback } from './answer.js'
-import type { StoreEvents } from './events.js'
+import type { StoreEmitter, StoreEvents } from './events.js'
 import { PersistentMemoryStore } from './store.js'
 
 export type { MemoryStoreOptions, MemoryStoreTtl } from './memorystore-options.js'
@@ -39,8 +39,11 @@ interface MemoryStoreProperties {
  * As in memorystore, `length` counts expired sessions that nobody has noticed yet, and an error that
  * nobody takes, by a callback or from the promise, is ignored.
  */
-// Omit: without the private fields, which TypeScript would tell from those of another class.
-export type MemoryStore = Omit<PersistentMemoryStore, never> & MemoryStoreProperties
+// Omit: without the private fields, which TypeScript would tell from those of another class, and
+// without what returns the emitter itself, which would be that class.
+export type MemoryStore = Omit<PersistentMemoryStore, keyof EventEmitter> &
+  StoreEmitter &
+  MemoryStoreProperties
 
 /** The class that {@link createMemoryStore} makes. */
 export type MemoryStoreConstructor = new (options?: MemoryStoreOptions | null) => MemoryStore

@@ -56,6 +56,8 @@ export function logoutThere(sid: string, done?: Done) {
 dropIn.destroy('sid-1', (error?: Error) => console.log(error?.message))
 dropIn.get('sid-1', (error: Error | null, found) => console.log(error?.message, found?.user))
 console.log((await dropIn.get('sid-1'))?.user)
+console.log(dropIn.on('error', ({ code }) => console.log(code)).store.itemCount)
+console.log(dropIn.once('connect', () => undefined).setMaxListeners(0).options.max)
 
 // @ts-expect-error a misspelled option
 new PersistentMemoryStore({ snapshotpath: './x' })
