@@ -102,10 +102,8 @@ export default function createMemoryStore(session: {
       }
       this.#inner = new PersistentMemoryStore(ours)
       this.#restored = ours.snapshotPath === false
-      this.#inner.ready().then(
-        () => (this.#restored = true),
-        () => undefined,
-      )
+      // Not by asking for `ready`: who asks takes the error of a store that can't open.
+      this.#inner.once('ready', () => (this.#restored = true))
       this.store = new MemoryStoreContents(this.#inner, boundOf(options.max))
       if (this instanceof EventEmitter) forward(this.#inner, this)
       this.startInterval()

@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import session, { type SessionData } from 'express-session'
@@ -582,6 +582,22 @@ describe('the drop-in alone', () => {
     expect(heard).toEqual(['ERR_HOOK'])
     expect(warnings).toMatchObject([{ code: 'ERR_HOOK' }])
   })
+
+  test.each(['somebody listens', 'nobody does'])(
+    'a store that cannot open says so though nobody asks: %s',
+    async (listens) => {
+      await writeFile(stage.path, 'a file of somebody else, and no small one')
+      const store = new Ours({ snapshotPath: stage.path })
+      stage.finally(() => store.close())
+      const told = new Promise((resolve) => {
+        if (listens === 'somebody listens') store.on('error', resolve)
+        else process.once('warning', resolve)
+      })
+      expect(await told).toMatchObject({ code: 'ERR_FORMAT_FOREIGN' })
+      await turns()
+      expect(warnings).toHaveLength(listens === 'somebody listens' ? 0 : 1)
+    },
+  )
 
   test('an option that nobody knows is ignored and told, once', async () => {
     await open({ snapshotPath: false, snapshotpath: './x', expires: 1 } as never)
