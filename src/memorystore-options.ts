@@ -134,10 +134,15 @@ function lifetime(options: ShownOptions, session: SessionData, sid: string): num
   const { ttl } = options
   if (typeof ttl !== 'function' && typeof ttl !== 'number') {
     const maxAge = (session.cookie as { maxAge?: unknown } | undefined)?.maxAge
-    return typeof maxAge === 'number' ? Math.floor(maxAge) : ONE_DAY
+    return typeof maxAge === 'number' ? bounded(Math.floor(maxAge)) : ONE_DAY
   }
   const ms = typeof ttl === 'function' ? ttl(options, session, sid) : ttl
-  return Math.min(ms || Infinity, LONGEST_TTL)
+  return bounded(ms || Infinity)
+}
+
+/** From 0 to the longest there is. NaN is that too: no age was older than it. */
+function bounded(ms: number): number {
+  return ms <= LONGEST_TTL ? Math.max(0, ms) : LONGEST_TTL
 }
 
 function warnOfUnknown(given: object): void {

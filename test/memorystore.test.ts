@@ -155,6 +155,28 @@ describe.each([
       expect(await get(store)).toBeUndefined()
     })
 
+    test.each([
+      ['NaN', { maxAge: NaN }],
+      ['Infinity', { maxAge: Infinity }],
+      ['Infinity in a Cookie', new Cookie({ maxAge: Infinity })],
+      ['more than a Date can hold', { maxAge: 1e16 }],
+    ])('without one a maxAge of %s is no limit', async (_what, cookie) => {
+      const store = open()
+      await set(store, 'a', sessionOf({}, cookie))
+      await ask((done) => store.touch('a', sessionOf({}, cookie), done))
+      later(1000 * day)
+      expect(await get(store)).toBeDefined()
+    })
+
+    test.each([
+      ['a ttl', { ttl: -Infinity }, {}],
+      ['a maxAge', {}, { maxAge: -Infinity }],
+    ])('-Infinity as %s is over', async (_what, options, cookie) => {
+      const store = open(options)
+      await set(store, 'a', sessionOf({}, cookie))
+      expect(await get(store)).toBeUndefined()
+    })
+
     test('one that is put into the options later counts from then on', async () => {
       const store = open()
       store.options.ttl = 10
