@@ -1,8 +1,8 @@
 /**
  * How an operation answers: its callback from the event loop, once, or a promise where there is none.
  */
-
 import type { Store } from 'express-session'
+import { show } from './core/option-values.js'
 
 /** express-session's own type for it, `any`: a callback that names another fits the stores there. */
 type CallbackError = Parameters<Parameters<Store['get']>[1]>[0]
@@ -15,7 +15,7 @@ export function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<
   if (typeof callback !== 'function') return promise
   promise.then(
     (value) => process.nextTick(answerOf(callback, value)),
-    (error: unknown) => process.nextTick(callback, error),
+    (error: unknown) => answerError(callback, error),
   )
 }
 
@@ -80,5 +80,11 @@ export function throwLater(error: unknown): void {
 /** Answers with an error. */
 export function fail(error: unknown, callback?: Callback<never>): Promise<never> | void {
   if (typeof callback !== 'function') return Promise.reject(error)
-  process.nextTick(callback, error)
+  answerError(callback, error)
+}
+
+/** What is as good as nothing would tell the callback that all went well. */
+function answerError(callback: Callback<never>, error: unknown): void {
+  const told = error || new Error(`Something without a value was thrown: ${show(error)}`)
+  process.nextTick(callback, told)
 }

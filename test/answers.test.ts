@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import { expect, it, onTestFinished } from 'vitest'
+import { settle } from '../src/answer.js'
 import { PersistentMemoryStore } from '../src/index.js'
 import { sessionOf } from './contract-store.js'
 
@@ -60,6 +61,15 @@ it.each(['first', 'asked for in an answer'])(
     else store.get('nobody', ask)
     expect(await uncaught).toBe(fault)
     expect(contexts).toEqual(['request'])
+  },
+)
+
+it.each([null, undefined, 0, false])(
+  'is an error where a promise fails, though with %s',
+  async (reason) => {
+    const failed: Promise<void> = Promise.reject(reason)
+    const error = await new Promise((resolve) => void settle(failed, resolve))
+    expect(error).toMatchObject({ message: `Something without a value was thrown: ${reason}` })
   },
 )
 

@@ -272,6 +272,23 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       await expect(Promise.resolve(returned)).resolves.toBeUndefined()
     })
 
+    test.each([null, undefined, 0, false, ''])(
+      'an error is one to the callback, though what the session threw is %j',
+      async (thrown) => {
+        const store = await open()
+        const session = Object.defineProperty(sessionOf(), 'odd', {
+          enumerable: true,
+          get: () => {
+            throw thrown as unknown as Error
+          },
+        })
+        const [error] = await answerOf((answer) => store.set('a', session, answer))
+        expect(error).toBeInstanceOf(Error)
+        expect((error as Error).message).toMatch(/^Something without a value was thrown: /)
+        expect(await store.get('a')).toBeUndefined()
+      },
+    )
+
     test.each(calls)('a callback of %s that throws is not called again', async (_, call) => {
       const store = await open()
       await store.set('a', sessionOf())
