@@ -2,7 +2,7 @@
  * Sessions that have gone → the app's `dispose` hook.
  *
  * It is called when everything is in order again, because it may set, destroy or clear. What it
- * throws is an error in the background and nobody else's. Knows no table.
+ * throws, at once or later, is an error in the background and nobody else's. Knows no table.
  */
 import { StoreError } from './errors.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
@@ -63,10 +63,22 @@ export class Disposals {
 
   #call(...[sid, session, reason]: Disposed): void {
     try {
-      this.#hook?.(sid, session as never, reason)
+      const returned: unknown = this.#hook?.(sid, session as never, reason)
+      // An async hook throws later: left alone, that would end the process.
+      if (isThenable(returned)) {
+        Promise.resolve(returned).catch((cause: unknown) => this.#failed(cause))
+      }
     } catch (cause) {
-      const message = 'Expected `dispose` to return, found that it threw'
-      this.#onError(new StoreError('ERR_HOOK', message, { cause }))
+      this.#failed(cause)
     }
   }
+
+  #failed(cause: unknown): void {
+    const message = 'Expected `dispose` to return, found that it threw'
+    this.#onError(new StoreError('ERR_HOOK', message, { cause }))
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -20,8 +20,8 @@ export type DisposeReason = 'expired' | 'evicted' | 'destroyed' | 'replaced'
 export type TtlFunction = (session: SessionData, sid: string) => number
 
 /**
- * Told of each session that leaves the memory, after it has left. What it returns is ignored; an
- * error that it throws is emitted as a StoreError `ERR_HOOK`.
+ * Told of each session that leaves the memory, after it has left. What it returns is ignored and not
+ * waited for; an error that it throws, or rejects with, is emitted as a StoreError `ERR_HOOK`.
  */
 export type Dispose = (sid: string, session: SessionData, reason: DisposeReason) => void
 

@@ -1,6 +1,7 @@
 /**
  * What sessions live through in memory: when they expire, who is told, what is counted.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { HOUR } from '../support/records.js'
 import { endsIn, open, sessionOf, type Stage } from '../support/stores.js'
@@ -201,6 +202,18 @@ describe.each([
       for (let n = 0; n < 5000; n++) await store.set(String(n), sessionOf())
       await store.destroy('0')
       expect(told).toEqual(Array.from({ length: 5000 }, (_, n) => String(n)))
+    })
+
+    test('that rejects disturbs nobody either', async () => {
+      const cause = new Error('of the user')
+      const dispose = (sid: string): unknown =>
+        sid === 'a' ? Promise.reject(cause) : Promise.resolve()
+      const { store, errors } = await disposing({ dispose })
+      await store.set('a', sessionOf({ n: 1 }))
+      await store.set('b', sessionOf({ n: 2 }))
+      await store.destroy(['a', 'b'])
+      await turn()
+      expect(errors).toMatchObject([{ code: 'ERR_HOOK', cause }])
     })
 
     test('is told once of each session of a store that is cleared, whatever it does then', async () => {
