@@ -20,6 +20,9 @@ export class Pending {
   /** Between {@link begin} and what must follow. */
   #underWay = false
   readonly #waiting: Changes
+  #ended = false
+  /** Whether there was anything to note that was not written and will not be. */
+  #lost = false
 
   constructor(table: NotedTable) {
     this.#table = table
@@ -36,7 +39,7 @@ export class Pending {
 
   /** Whether the files have everything. */
   get none(): boolean {
-    return !this.urgent && !this.#underWay && !this.waiting
+    return !this.#lost && !this.urgent && !this.#underWay && !this.waiting
   }
 
   /** Whether there is anything that should not wait for company. */
@@ -51,7 +54,7 @@ export class Pending {
 
   set(slot: number): void {
     // A hook that was told of an eviction may have destroyed what made room for itself.
-    if (!this.#table.has(slot)) return
+    if (!this.#table.has(slot) || !this.#takes()) return
     if (this.waiting) {
       this.#waiting.drop(slot)
       this.#waiting.dropGone(this.#table.sid(slot))
@@ -62,23 +65,26 @@ export class Pending {
   }
 
   touch(slot: number): void {
-    this.#changes.touch(slot)
+    if (this.#takes()) this.#changes.touch(slot)
   }
 
   /** Notes that `sid` is gone; it is about to leave the table, if it is there. */
   remove(sid: string, removal: Removal): void {
+    if (!this.#takes()) return
     this.#waiting.dropGone(sid)
     this.#changes.remove(sid, removal)
   }
 
   /** Notes a touch that needs no record of its own. */
   touchSlightly(slot: number, now: number): void {
+    if (!this.#takes()) return
     this.#beginWaiting(now)
     this.#waiting.touch(slot)
   }
 
   /** Notes that what files may hold of a session unknown here is gone. */
   removeUnseen(sid: string, removal: Removal, now: number): void {
+    if (!this.#takes()) return
     this.#beginWaiting(now)
     this.#waiting.remove(sid, removal)
   }
@@ -141,6 +147,19 @@ export class Pending {
     this.#changes.restore(this.#writing)
     tell(this.#changes)
     this.#changes.reset()
+  }
+
+  /** Forgets what is noted and notes no more, only whether anything has been lost by that. */
+  end(): void {
+    this.#lost = !this.none
+    this.#ended = true
+    for (const changes of [this.#changes, this.#writing, this.#waiting]) changes.reset()
+  }
+
+  /** Whether notes are taken. Where they are not, what was to be noted is lost. */
+  #takes(): boolean {
+    this.#lost ||= this.#ended
+    return !this.#ended
   }
 
   #beginWaiting(now: number): void {

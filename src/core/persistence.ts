@@ -46,6 +46,8 @@ export class Persistence {
     const onLost = (error: StoreError) => {
       this.#snapshots.stop()
       this.#journaling.abandon()
+      // What nobody writes would pile up.
+      this.#pending.end()
       context.onLost(error)
     }
     this.#health = new Health({ path: context.path, onError: context.onError, onLost })

@@ -128,6 +128,53 @@ test('what could not be told at once stays noted', () => {
   expect(all()).toEqual({ a: 'set' })
 })
 
+describe('where nothing will be written any more', () => {
+  const steps: [string, (one: ReturnType<typeof notes>) => void][] = [
+    ['a set', ({ set }) => set('a')],
+    ['a touch', ({ touch }) => touch('a')],
+    ['a small touch', ({ touchSlightly }) => touchSlightly('a')],
+    ['a removal', ({ remove }) => remove('a')],
+    ['one of a session unknown here', ({ pending }) => pending.removeUnseen('a', gone, 0)],
+  ]
+
+  test.each(steps)('%s is not noted, but that something is missing', (_, step) => {
+    const one = notes()
+    one.pending.end()
+    expect(one.pending.none).toBe(true)
+    step(one)
+    expect([one.pending.none, one.pending.urgent, one.pending.waiting]).toEqual([
+      false,
+      false,
+      false,
+    ])
+    expect(one.all()).toEqual({})
+    expect(one.pending.none).toBe(false)
+  })
+
+  test.each(steps)('%s noted before is forgotten, but that something is missing', (_, step) => {
+    const one = notes()
+    step(one)
+    one.pending.end()
+    expect([one.pending.none, one.pending.urgent, one.pending.waiting]).toEqual([
+      false,
+      false,
+      false,
+    ])
+    expect(one.all()).toEqual({})
+  })
+
+  test('what was on its way does not come back', () => {
+    const { pending, set, remove, all } = notes()
+    set('a')
+    remove('b')
+    pending.begin()
+    pending.end()
+    pending.failed()
+    expect(pending.none).toBe(false)
+    expect(all()).toEqual({})
+  })
+})
+
 test('a touch on its way becomes the whole entry where a set overtakes it', () => {
   const { pending, set, touch, remove, told } = notes()
   touch('a')

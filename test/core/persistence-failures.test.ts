@@ -1,10 +1,11 @@
 /**
  * When writing fails: who is told, what goes on being served, and how it comes right again.
  */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { Changes } from '../../src/core/changes.js'
 import { errno, gate, MemoryFiles, type Operation, PATH } from '../support/memory-files.js'
 import { settle } from '../support/stub-clock.js'
-import { afterKill, open, restart, sessionOf, sidsIn } from '../support/stores.js'
+import { afterKill, open, restart, sessionOf, sidsIn, type Stage } from '../support/stores.js'
 
 const SECOND = 1000
 
@@ -287,6 +288,41 @@ test('one journal write is under way at most, whatever is asked for', async () =
   await Promise.all(answers)
   expect(most).toBe(1)
 })
+
+describe.each(['snapshot', 'everysec', 'always'] as const)(
+  'files that another process has taken over, %s,',
+  (durability) => {
+    /** A store that finds its lease taken; `change` is what it does just before. */
+    async function lost(change: (stage: Stage) => void): Promise<Stage> {
+      const stage = await open({ durability })
+      await stage.store.set('a', sessionOf())
+      await stage.store.flush()
+      await stage.notes.create(`${PATH}.lease-2`, () => '')
+      change(stage)
+      await stage.clock.advance(5 * SECOND)
+      expect(stage.errors.at(-1)).toMatchObject({ code: 'ERR_LEASE_LOST' })
+      return stage
+    }
+
+    test('are told of no change any more, nor is it noted for them', async () => {
+      const { store } = await lost(() => undefined)
+      expect(store.stats().unsaved).toBe(false)
+      const noted = vi.spyOn(Changes.prototype, 'remove')
+      await outcomes([store.set('b', sessionOf()), store.destroy('b'), store.destroy('a')])
+      expect(noted).not.toHaveBeenCalled()
+      noted.mockRestore()
+      expect(store.stats().unsaved).toBe(true)
+    })
+
+    test('lack what had not been written until then', async () => {
+      const { store } = await lost((stage) => {
+        failing(stage.files, 'append', 'ENOSPC')
+        void outcomes([stage.store.set('b', sessionOf())])
+      })
+      expect(store.stats().unsaved).toBe(true)
+    })
+  },
+)
 
 describe('closing', () => {
   test('with a disk that fails tells why, lets go of everything, and says so again', async () => {
