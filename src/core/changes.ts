@@ -100,6 +100,11 @@ export class Changes {
     this.#gone.delete(sid)
   }
 
+  /** Takes back what is noted of all that are gone. */
+  dropAllGone(): void {
+    this.#gone = new SidMap()
+  }
+
   /** The table has been emptied, and its flags with it. */
   clear(stamp: number): void {
     this.#listed = this.#noted = 0
@@ -129,6 +134,11 @@ export class Changes {
       const slot = this.#list[i]!
       if (this.has(slot)) yield slot
     }
+  }
+
+  /** How many {@link gone} are. */
+  get goneCount(): number {
+    return this.#gone.size
   }
 
   /** Sessions that are gone; with no removal where they went while noted, and nobody said how. */

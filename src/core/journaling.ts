@@ -43,6 +43,8 @@ const SYNC_SPACING = 1000
 const SETTLE = 60_000
 /** A smaller journal never asks for a snapshot, in bytes. */
 const JOURNAL_LEAST = 16 * 1024 * 1024
+/** How many more sessions may be noted as gone than there are, while nothing can be written. */
+const GONE_MOST = 16_384
 /** With fewer waiters, two writes cost more than they save. */
 const WORTH_HALVING = 16
 /** Restarts leave a journal each; so many are read without anybody noticing. */
@@ -151,6 +153,7 @@ export class Journaling {
     } catch (cause) {
       const error = health.failed(cause)
       health.refusal = error
+      this.#boundGone()
       if (!health.closing)
         this.#retry.wait(() => {
           this.#flushing ??= this.#flush()
@@ -207,6 +210,18 @@ export class Journaling {
     } finally {
       pending.written()
     }
+  }
+
+  /**
+   * Of sessions that came and went while nothing could be written no file has heard. A whole
+   * generation, before which nothing is acknowledged, has none of them, in less room.
+   */
+  #boundGone(): void {
+    const { pending, health } = this.#parts
+    if (pending.gone <= this.#context.target.table.size + GONE_MOST) return
+    // In one step, or what is forgotten could be taken for written.
+    pending.dropGone()
+    health.faults++
   }
 
   /** While a pause lasts, nobody is kept waiting for it. */

@@ -149,6 +149,17 @@ export class Pending {
     this.#changes.reset()
   }
 
+  /** How many sessions are noted by their sids, since they are gone. */
+  get gone(): number {
+    return this.#changes.goneCount + this.#waiting.goneCount
+  }
+
+  /** Forgets those; not while any are on their way. */
+  dropGone(): void {
+    this.#changes.dropAllGone()
+    this.#waiting.dropAllGone()
+  }
+
   /** Forgets what is noted and notes no more, only whether anything has been lost by that. */
   end(): void {
     this.#lost = !this.none

@@ -128,6 +128,18 @@ test('what could not be told at once stays noted', () => {
   expect(all()).toEqual({ a: 'set' })
 })
 
+test('sessions that are gone are counted, and forgotten without the others', () => {
+  const { pending, set, remove, touchSlightly, all } = notes()
+  set('set')
+  touchSlightly('touched')
+  for (const sid of ['a', 'b']) remove(sid)
+  pending.removeUnseen('unseen', gone, 0)
+  expect(pending.gone).toBe(3)
+  pending.dropGone()
+  expect(pending.gone).toBe(0)
+  expect(all()).toEqual({ set: 'set', touched: 'touch' })
+})
+
 describe('where nothing will be written any more', () => {
   const steps: [string, (one: ReturnType<typeof notes>) => void][] = [
     ['a set', ({ set }) => set('a')],

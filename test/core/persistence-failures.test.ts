@@ -191,6 +191,66 @@ describe('a full disk', () => {
   })
 })
 
+describe('sessions that come and go while nothing can be written', () => {
+  const MANY = 20_000
+
+  /** Lets so many come and go, and one go that the files hold, while no journal can be written. */
+  async function comeAndGo(stage: Stage, many: number): Promise<() => void> {
+    const { store, files, clock } = stage
+    for (const sid of 'ab') await store.set(sid, sessionOf({ n: sid }))
+    await store.flush()
+    const stop = failing(files, 'append', 'ENOSPC')
+    const answers: Promise<unknown>[] = [store.destroy('b')]
+    for (let i = 0; i < many; i++) {
+      answers.push(store.set(`${i}`, sessionOf()), store.destroy(`${i}`))
+    }
+    await outcomes(answers)
+    await clock.advance(10 * SECOND)
+    return stop
+  }
+
+  test.each([
+    ['are remembered where they are few', 100, 0],
+    ['are forgotten where they are many: a whole generation is without them', MANY, 1],
+  ])('%s', async (_, many, generations) => {
+    const stage = await open()
+    const { store, files, clock } = stage
+    const stop = await comeAndGo(stage, many)
+    expect(store.stats().unsaved).toBe(true)
+    stop()
+    await clock.advance(60 * SECOND)
+    expect(files.count('rename')).toBe(generations)
+    expect(store.stats()).toMatchObject({ unsaved: false, writeError: undefined })
+    expect(await sidsIn(await afterKill(stage))).toEqual(['a'])
+  })
+
+  test("are forgotten with 'always' too, and none is acknowledged before that generation", async () => {
+    const stage = await open({ durability: 'always' })
+    const { store, files, clock } = stage
+    const stop = await comeAndGo(stage, MANY)
+    stop()
+    failing(files, 'rename', 'ENOSPC')
+    await clock.advance(60 * SECOND)
+    expect(await outcomes([store.set('c', sessionOf()), store.destroy('c')])).toEqual([
+      'ERR_WRITE',
+      'ERR_WRITE',
+    ])
+    files.fail = () => undefined
+    await clock.advance(60 * SECOND)
+    expect(await outcomes([store.destroy('d')])).toEqual(['done'])
+    expect(files.count('rename')).toBeGreaterThanOrEqual(1)
+    expect(await sidsIn(await afterKill(stage))).toEqual(['a'])
+  })
+
+  test('do not come back where the store is closed as soon as there is room again', async () => {
+    const stage = await open()
+    const stop = await comeAndGo(stage, MANY)
+    stop()
+    await stage.store.close()
+    expect(await sidsIn(await open({}, { files: stage.files, clock: stage.clock }))).toEqual(['a'])
+  })
+})
+
 describe('attempts', () => {
   test('come after pauses that double up to a minute', async () => {
     const stage = await open()
