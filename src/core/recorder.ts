@@ -52,8 +52,7 @@ export class Recorder {
     const stamp = this.#stamps.next(this.#clock.now())
     const removal = this.tombstones.add(sid, stamp, expires)
     this.tenure.own?.removals.add(sid)
-    this.tenure.own?.sets.delete(sid)
-    this.tenure.own?.made.delete(sid)
+    this.#forget(sid)
     this.tenure.persistence?.remove(sid, removal)
   }
 
@@ -74,11 +73,15 @@ export class Recorder {
     // Ended before its time, or once meant to live longer: a file may hold it alive.
     const early = expires > now || this.tombstones.outlives(sid, now)
     if (this.tenure && early) this.removed(sid, expires)
-    else this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
+    else {
+      this.#forget(sid)
+      this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
+    }
   }
 
   /** The session was evicted. */
   evicted(sid: string): void {
+    this.#forget(sid)
     // If a file brings an older copy back, no harm is done: it was not destroyed, and it is evicted
     // first.
     const removal: Removal = { stamp: this.#stamps.next(this.#clock.now()), until: 0 }
@@ -109,5 +112,11 @@ export class Recorder {
     this.tombstones.clear(stamp)
     if (this.tenure.own) this.tenure.own.cleared = stamp
     this.tenure.persistence?.clear(stamp)
+  }
+
+  /** Nothing of the session that was changed here is left to write. */
+  #forget(sid: string): void {
+    this.tenure?.own?.sets.delete(sid)
+    this.tenure?.own?.made.delete(sid)
   }
 }

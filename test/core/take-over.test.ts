@@ -7,9 +7,11 @@ import { flipEntries } from '../support/damage.js'
 import type { MemoryFiles } from '../support/memory-files.js'
 import { errno, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
+import { HOUR } from '../support/records.js'
 import {
   afterKill,
   begin,
+  endsIn,
   lettersIn,
   open,
   sessionOf,
@@ -132,6 +134,53 @@ describe('what was cleared', () => {
     await owner.clock.advance(TURN)
     await stage.store.close()
     expect(await lettersIn(await open({}, { files: stage.files, clock: owner.clock }))).toBe('n')
+  })
+})
+
+describe('what has gone by itself in a successor', () => {
+  /** An owner with sessions a and b, and a successor of it. */
+  async function pair(options: Parameters<typeof begin>[0] = {}): Promise<[Stage, Stage]> {
+    const notes = new MemoryNotes()
+    const owner = await open({}, { notes })
+    for (const sid of 'ab') await owner.store.set(sid, sessionOf({}, endsIn(owner.clock, HOUR)))
+    await owner.store.flush()
+    const stage = begin(options, { files: owner.files, clock: owner.clock, notes })
+    await stage.store.ready()
+    return [owner, stage]
+  }
+
+  /** What it serves once the owner has gone, and what a restart after that finds. */
+  async function afterTurn(owner: Stage, { store, files, clock }: Stage): Promise<string[]> {
+    await owner.store.close()
+    await clock.advance(TURN)
+    const before = await lettersIn({ store })
+    await store.close()
+    return [before, await lettersIn(await open({}, { files, clock }))]
+  }
+
+  test('by its expiry is nothing to write', async () => {
+    const [owner, stage] = await pair()
+    const { store, clock } = stage
+    for (const sid of 'axyz') await store.set(sid, sessionOf({}, endsIn(clock, 2 * HOUR)))
+    clock.jump(2 * HOUR)
+    await store.prune()
+    expect(store.stats().unsaved).toBe(false)
+    expect(await afterTurn(owner, stage)).toEqual(['', ''])
+  })
+
+  test('by a limit is nothing to write', async () => {
+    const [owner, stage] = await pair({ max: 2 })
+    await setLetters(stage, 'axyz')
+    expect(await lettersIn(stage)).toBe('yz')
+    await stage.store.close()
+    expect(stage.errors[0]!.message).toContain(' 2 sessions changed here')
+    expect(await lettersIn(owner)).toBe('ab')
+  })
+
+  test('by a limit does not come back from the files of the owner', async () => {
+    const [owner, stage] = await pair({ max: 2 })
+    await setLetters(stage, 'axyz')
+    expect(await afterTurn(owner, stage)).toEqual(['yz', 'yz'])
   })
 })
 
