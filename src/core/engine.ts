@@ -96,6 +96,7 @@ export class Engine {
       onError: (error) => this.#events.error(error),
       observe: (stamp) => stamps.observe(stamp),
       removing: (slot) => this.#sessions.disposeSoon(slot),
+      emptied: (gone) => void this.#sessions.disposeAll(gone),
     })
     this.#opening = this.#restore(this.#tenure, snapshotPath)
     this.#opening.catch(ignore)

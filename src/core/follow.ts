@@ -16,6 +16,7 @@ import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumber, journalPath } from './names.js'
 import { type Positions, readRecords, type Recovery } from './recover.js'
+import type { Table } from './table.js'
 
 /** What a follower reads from and into. */
 export interface FollowContext {
@@ -28,6 +29,8 @@ export interface FollowContext {
   /** Told the highest stamp read, so that changes made here come after it. */
   observe: (stamp: number) => void
   removing: (slot: number) => void
+  /** A merge has emptied the table at once; this is what was in it. */
+  emptied: (gone: Table) => void
 }
 
 /** What a merge amounted to. */
@@ -71,6 +74,10 @@ export class Follower {
       events: {
         seen: (slot) => this.#seen?.add(slot),
         removing: (slot) => context.removing(slot),
+        emptied: (gone) => {
+          this.#seen?.clear()
+          context.emptied(gone)
+        },
       },
     })
   }

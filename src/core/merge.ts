@@ -35,6 +35,8 @@ export interface MergeEvents {
   seen?(slot: number): void
   /** The entry in `slot` is about to go. */
   removing?(slot: number): void
+  /** The table has been emptied at once; this is what was in it. */
+  emptied?(gone: Table): void
 }
 
 /** What this process changed while another one owned the files, by sid. */
@@ -209,14 +211,18 @@ export class Merge implements RecordSink {
     if (stamp > this.stamp) this.stamp = stamp
     const { table, tombstones } = this.#target
     if (stamp <= tombstones.cleared) return
-    const { own } = this.#options
-    for (let slot = 0; slot < table.slots; slot++) {
-      if (table.has(slot) && table.stamp(slot) <= stamp) this.#remove(slot)
-    }
-    // Destroyed there with all others, whatever their own requests did here.
-    for (const sid of own?.sets ?? []) {
-      const slot = own?.made.has(sid) ? -1 : table.find(sid)
-      if (slot >= 0) this.#remove(slot)
+    const { own, events } = this.#options
+    const goes = (slot: number) =>
+      table.stamp(slot) <= stamp || (own !== undefined && changedHere(own, table.sid(slot)))
+    if (own && everySlot(table, goes)) {
+      this.counts.removed += table.size
+      // A walk of a million would hold the loop.
+      const gone = table.clear()
+      events?.emptied?.(gone)
+    } else {
+      for (let slot = 0; slot < table.slots; slot++) {
+        if (table.has(slot) && goes(slot)) this.#remove(slot)
+      }
     }
     tombstones.clear(stamp)
   }
@@ -242,4 +248,16 @@ export class Merge implements RecordSink {
       throw new MalformedError('Expected a body that decodes')
     }
   }
+}
+
+/** Whether it was there before, and destroyed with all others whatever its own requests did here. */
+function changedHere(own: OwnChanges, sid: string): boolean {
+  return own.sets.has(sid) && !own.made.has(sid)
+}
+
+function everySlot(table: Table, holds: (slot: number) => boolean): boolean {
+  for (let slot = 0; slot < table.slots; slot++) {
+    if (table.has(slot) && !holds(slot)) return false
+  }
+  return true
 }

@@ -328,6 +328,18 @@ export class Sessions {
     void this.#disposals.tellSoon()
   }
 
+  /** The same for all of a table that has been emptied so, with pauses. */
+  async disposeAll(gone: Table): Promise<void> {
+    if (!this.#disposals.wanted) return
+    const pace = new Pace()
+    for (let slot = 0; slot < gone.slots; slot++) {
+      if (!gone.has(slot)) continue
+      if (pace.due) await pace.pause()
+      this.#dispose(slot, 'destroyed', gone)
+      this.#disposals.tell()
+    }
+  }
+
   /** Tells the hook of what limits have pushed out while files were read. */
   tellDisposed(): void {
     void this.#disposals.tellSoon()

@@ -23,6 +23,7 @@ import { type Ownership, ownedError, unwrittenError, warnOfCluster } from './own
 import type { Persistence, SnapshotReport } from './persistence.js'
 import { recover, type RecoverContext, type Recovery, type RestoreReport } from './recover.js'
 import { Successors } from './successors.js'
+import type { Table } from './table.js'
 import { Waiting } from './waiting.js'
 
 /** What a tenure is made of. */
@@ -44,6 +45,8 @@ export interface TenureContext {
   observe: (stamp: number) => void
   /** A merge is about to drop the entry in `slot`. */
   removing: (slot: number) => void
+  /** A merge has emptied the table at once; this is what was in it. */
+  emptied: (gone: Table) => void
 }
 
 export class Tenure {

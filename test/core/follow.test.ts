@@ -49,6 +49,11 @@ async function follow(
       ...base,
       observe: (stamp) => void stamps.push(stamp),
       removing: (slot) => void removed.push(target.table.sid(slot)),
+      emptied: (gone) => {
+        for (let slot = 0; slot < gone.slots; slot++) {
+          if (gone.has(slot)) removed.push(gone.sid(slot))
+        }
+      },
     },
     recovery,
   )

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { shapeText } from '../../src/core/cookie.js'
+import type { Table } from '../../src/core/table.js'
 import { Codec } from '../../src/core/codec.js'
 import type { EntryRecord } from '../../src/core/format.js'
 import { MalformedError } from '../../src/core/format.js'
@@ -33,6 +34,14 @@ function begin(options: Partial<MergeOptions> = {}, limits?: { max: number; maxB
     merge.entry(recordOf({ sid, stamp, expires }), undefined)
   return { target, merge, entry, touch, table: target.table }
 }
+
+/** What a process has changed that has changed nothing yet. */
+const own = (): OwnChanges => ({
+  sets: new Set(),
+  made: new Set(),
+  removals: new Set(),
+  cleared: 0,
+})
 
 describe('of two states of a session', () => {
   test('the one with the higher stamp holds, wherever it stands', () => {
@@ -133,13 +142,6 @@ describe('what was evicted', () => {
 })
 
 describe('between processes', () => {
-  const own = (): OwnChanges => ({
-    sets: new Set(),
-    made: new Set(),
-    removals: new Set(),
-    cleared: 0,
-  })
-
   test('what this one destroyed stays so, whatever stamps the other has, and for as long', () => {
     const mine = own()
     const { target, entry } = begin({ own: mine })
@@ -289,7 +291,7 @@ describe('records that are read in any order and more than once', () => {
 
   test('come to the same sessions', () => {
     fc.assert(
-      fc.property(history, ([steps, order]) => {
+      fc.property(history, fc.boolean(), ([steps, order], follows) => {
         const tell = (into: ReturnType<typeof begin>, i: number) => {
           const { do: what, sid, life, stamp } = steps[i]!
           // A removal is noted until all that it removed has expired.
@@ -301,7 +303,8 @@ describe('records that are read in any order and more than once', () => {
           else if (what === 'removal') into.merge.removal(sid, stamp, NOON + longest)
           else into.merge.clear(stamp)
         }
-        const [inOrder, shuffled] = [begin({ olderFollow: true }), begin({ olderFollow: true })]
+        const inOrder = begin({ olderFollow: true })
+        const shuffled = begin({ olderFollow: true, ...(follows ? { own: own() } : {}) })
         steps.forEach((_, i) => tell(inOrder, i))
         for (const i of order) tell(shuffled, i)
         expect(living(shuffled)).toEqual(living(inOrder))
@@ -319,6 +322,23 @@ function living({ target }: ReturnType<typeof begin>) {
     Object.entries(contentsOf(target)).filter(([sid]) => table.expires(table.find(sid)) > NOON),
   )
 }
+
+test('where all that is there is cleared, it goes at once', () => {
+  const gone: string[] = []
+  const removing = vi.fn()
+  const target = targetOf()
+  const emptied = (table: Table) => {
+    for (let slot = 0; slot < table.slots; slot++) if (table.has(slot)) gone.push(table.sid(slot))
+  }
+  const merge = new Merge(target, { now: () => NOON, own: own(), events: { emptied, removing } })
+  merge.begin(target.lineage)
+  for (const sid of 'abc') merge.entry(recordOf({ sid }), codec.encode({}))
+  merge.clear(2)
+  merge.entry(recordOf({ sid: 'd', stamp: 3 }), codec.encode({}))
+  expect([gone, Object.keys(contentsOf(target))]).toEqual([['a', 'b', 'c'], ['d']])
+  expect(merge.counts).toMatchObject({ applied: 4, removed: 3 })
+  expect(removing).not.toHaveBeenCalled()
+})
 
 test('the highest stamp is told, uses included, so that the next is higher', () => {
   const { merge, entry } = begin()

@@ -100,6 +100,21 @@ describe('a damaged file that a successor has found', () => {
 })
 
 describe('what was cleared', () => {
+  test('by the owner is told to the dispose hook of the successor', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({ durability: 'always' }, { notes })
+    await setLetters(owner, 'abc')
+    const told: string[] = []
+    const dispose = (sid: string, _: object, reason: string) => told.push(`${sid} ${reason}`)
+    const options = { durability: 'always', dispose } as const
+    const stage = begin(options, { files: owner.files, clock: owner.clock, notes })
+    await stage.store.ready()
+    await owner.store.clear()
+    await owner.clock.advance(TURN)
+    expect(await lettersIn(stage)).toBe('')
+    expect(told).toEqual(['a destroyed', 'b destroyed', 'c destroyed'])
+  })
+
   test('by the successor stays so, also what it had not come to know', async () => {
     const notes = new MemoryNotes()
     const owner = await open({ durability: 'always' }, { notes })
