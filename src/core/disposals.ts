@@ -1,35 +1,52 @@
 /**
  * Sessions that have gone → the app's `dispose` hook.
  *
- * It is called when everything is in order again, because it may set, destroy or clear. What it
- * throws, at once or later, is an error in the background and nobody else's. Knows no table.
+ * It is called when everything is in order again, because it may set, destroy or clear; of many
+ * sessions in slices, where nobody waits for that. What it throws, at once or later, is an error in
+ * the background and nobody else's.
  */
 import { StoreError } from './errors.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
 
-type Disposed = [sid: string, session: Record<string, unknown>, reason: DisposeReason]
+type Session = Record<string, unknown>
+type Disposed = [sid: string, session: Session, reason: DisposeReason]
 
-export class Disposals {
+/** The table that sessions go from, as far as it is needed here. */
+interface Leaving {
+  /** Slots are below this. */
+  readonly slots: number
+  has(slot: number): boolean
+  sid(slot: number): string
+}
+
+export class Disposals<T extends Leaving> {
   readonly #hook: ResolvedOptions['dispose']
+  readonly #decode: (slot: number, table: T) => Session
   readonly #onError: (error: StoreError) => void
   #waiting: Disposed[] = []
   /** Whether the hook is being called, or is about to be: it is told in order. */
   #telling = false
 
-  constructor(hook: ResolvedOptions['dispose'], onError: (error: StoreError) => void) {
+  /** @param decode a StoreError that it throws is told, and the hook is not */
+  constructor(
+    hook: ResolvedOptions['dispose'],
+    decode: (slot: number, table: T) => Session,
+    onError: (error: StoreError) => void,
+  ) {
     this.#hook = hook
+    this.#decode = decode
     this.#onError = onError
   }
 
-  /** Whether there is a hook: a session is decoded for nothing otherwise. */
-  get wanted(): boolean {
-    return this.#hook !== null
-  }
-
-  /** Keeps a session for the hook until {@link tell}. */
-  add(...disposed: Disposed): void {
-    this.#waiting.push(disposed)
+  /** Keeps a session that is about to go until {@link tell}. Without a hook nothing is decoded. */
+  add(table: T, slot: number, reason: DisposeReason): void {
+    if (!this.#hook) return
+    try {
+      this.#waiting.push([table.sid(slot), this.#decode(slot, table), reason])
+    } catch (error) {
+      this.#onError(error as StoreError)
+    }
   }
 
   /** Calls the hook for all that wait, and for those that its calls add. */
@@ -51,6 +68,26 @@ export class Disposals {
       if (pace.due) await pace.pause()
     }
     this.#telling = false
+  }
+
+  /** Tells of all sessions of a table that has been emptied, one by one: decoded they take room. */
+  tellAll(gone: T): void {
+    for (let slot = 0; slot < gone.slots && this.#hook; slot++) {
+      if (!gone.has(slot)) continue
+      this.add(gone, slot, 'destroyed')
+      this.tell()
+    }
+  }
+
+  /** The same with pauses. */
+  async tellAllSoon(gone: T): Promise<void> {
+    const pace = new Pace()
+    for (let slot = 0; slot < gone.slots && this.#hook; slot++) {
+      if (!gone.has(slot)) continue
+      if (pace.due) await pace.pause()
+      this.add(gone, slot, 'destroyed')
+      this.tell()
+    }
   }
 
   *#all(): Generator<Disposed, void, void> {

@@ -79,7 +79,7 @@ export class Engine {
   open(): void {
     const { snapshotPath } = this.#options
     if (snapshotPath === false) return
-    const { recorder, stamps, shapes, target } = this.#sessions
+    const { recorder, stamps, shapes, target, disposals } = this.#sessions
     this.#tenure = recorder.tenure = new Tenure({
       path: snapshotPath,
       options: this.#options,
@@ -95,8 +95,11 @@ export class Engine {
       onMerge: (report) => this.#events.merge(report),
       onError: (error) => this.#events.error(error),
       observe: (stamp) => stamps.observe(stamp),
-      removing: (slot) => this.#sessions.disposeSoon(slot),
-      emptied: (gone) => void this.#sessions.disposeAll(gone),
+      removing: (slot) => {
+        disposals.add(target.table, slot, 'destroyed')
+        void disposals.tellSoon()
+      },
+      emptied: (gone) => void disposals.tellAllSoon(gone),
     })
     this.#opening = this.#restore(this.#tenure, snapshotPath)
     this.#opening.catch(ignore)
@@ -215,7 +218,8 @@ export class Engine {
       if (!this.#awaited) this.#events.error(this.#failure)
       throw this.#failure
     }
-    this.#sessions.tellDisposed()
+    // Of what limits have pushed out meanwhile.
+    void this.#sessions.disposals.tellSoon()
     this.#proceed()
     this.#events.ready(this.#report)
     this.#tellDamage()

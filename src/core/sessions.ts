@@ -14,7 +14,7 @@ import { type StoreError, withCode } from './errors.js'
 import { type EntryRecord, FILE_ID_LENGTH } from './format.js'
 import { type Lifetime, Lifetimes } from './lifetime.js'
 import type { MergeTarget } from './merge.js'
-import type { DisposeReason, ResolvedOptions } from './options.js'
+import type { ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
 import { Recorder } from './recorder.js'
 import { emptyRecord } from './snapshot.js'
@@ -70,6 +70,8 @@ export class Sessions {
   readonly target: MergeTarget & { codec: SessionCodec }
   /** What is told of each change. */
   readonly recorder: Recorder
+  /** What is told of sessions that have gone. */
+  readonly disposals: Disposals<Table>
   /** Ends a prune that is under way. */
   closed = false
   readonly #options: ResolvedOptions
@@ -79,14 +81,14 @@ export class Sessions {
   readonly #table: Table
   readonly #lifetimes: Lifetimes
   readonly #record = emptyRecord()
-  readonly #disposals: Disposals
   #pruning: Promise<void> | undefined
 
   constructor(options: ResolvedOptions, events: SessionEvents, clock: Clock) {
     this.#options = options
     this.#events = events
     this.#clock = clock
-    this.#disposals = new Disposals(options.dispose, (error) => events.error(error))
+    const decode = (slot: number, table: Table) => this.#decode(slot, table)
+    this.disposals = new Disposals(options.dispose, decode, (error) => events.error(error))
     this.#lifetimes = new Lifetimes(this.shapes, options.ttl, clock)
     const makeCodec = () =>
       options.serializer ? new SerializerCodec(options.serializer) : new Codec()
@@ -123,7 +125,7 @@ export class Sessions {
       const last = this.#options.stale ? this.#decode(slot) : undefined
       this.#expire(slot)
       this.counters.misses++
-      this.#disposals.tell()
+      this.disposals.tell()
       return last
     }
     this.counters.hits++
@@ -153,7 +155,7 @@ export class Sessions {
     const body = later ? copyOf(encoded) : encoded
     return () => {
       this.#put(sid, body, life, later ? this.#clock.now() : life.now)
-      this.#disposals.tell()
+      this.disposals.tell()
     }
   }
 
@@ -166,7 +168,7 @@ export class Sessions {
     const life = this.#lifetimes.of(session, sid, this.#near(sid))
     return () => {
       this.#touch(sid, life, later ? this.#clock.now() : life.now)
-      this.#disposals.tell()
+      this.disposals.tell()
     }
   }
 
@@ -177,10 +179,10 @@ export class Sessions {
       return
     }
     this.counters.destroyed++
-    this.#dispose(slot, 'destroyed')
+    this.disposals.add(this.#table, slot, 'destroyed')
     this.recorder.removed(sid, this.#table.expires(slot))
     this.#table.remove(slot)
-    this.#disposals.tell()
+    this.disposals.tell()
   }
 
   clear(): void {
@@ -188,13 +190,7 @@ export class Sessions {
     const stamp = this.recorder.clearing()
     const gone = this.#table.clear()
     this.recorder.cleared(stamp)
-    if (!this.#disposals.wanted) return
-    for (let slot = 0; slot < gone.slots; slot++) {
-      if (!gone.has(slot)) continue
-      this.#dispose(slot, 'destroyed', gone)
-      // One by one, or all of them would be in memory decoded.
-      this.#disposals.tell()
-    }
+    this.disposals.tellAll(gone)
   }
 
   /** All live sessions, by sid, in an object without prototype. */
@@ -249,7 +245,7 @@ export class Sessions {
       return
     }
     if (slot >= 0) {
-      if (!this.#options.noDisposeOnSet) this.#dispose(slot, 'replaced')
+      if (!this.#options.noDisposeOnSet) this.disposals.add(this.#table, slot, 'replaced')
       this.recorder.moved(sid, table.expires(slot), life.expires)
     }
     this.recorder.put(sid, table.put(this.#fill(sid, life, now), body), slot >= 0)
@@ -297,7 +293,7 @@ export class Sessions {
   #expire(slot: number): void {
     const sid = this.#table.sid(slot)
     this.counters.expired++
-    this.#dispose(slot, 'expired')
+    this.disposals.add(this.#table, slot, 'expired')
     this.recorder.expired(sid, slot)
     this.#table.remove(slot)
     this.#events.expired(sid)
@@ -306,43 +302,9 @@ export class Sessions {
   #evicted(slot: number): void {
     const sid = this.#table.sid(slot)
     this.counters.evicted++
-    this.#dispose(slot, 'evicted')
+    this.disposals.add(this.#table, slot, 'evicted')
     this.recorder.evicted(sid)
     this.#events.evicted(sid)
-  }
-
-  /** Keeps a session that is about to go for the hook. */
-  #dispose(slot: number, reason: DisposeReason, table = this.#table): void {
-    if (!this.#disposals.wanted) return
-    try {
-      this.#disposals.add(table.sid(slot), this.#decode(slot, table), reason)
-    } catch (error) {
-      this.#events.error(error as StoreError)
-    }
-  }
-
-  /** The same for a session that goes because of what another process has written. */
-  disposeSoon(slot: number): void {
-    if (!this.#disposals.wanted) return
-    this.#dispose(slot, 'destroyed')
-    void this.#disposals.tellSoon()
-  }
-
-  /** The same for all of a table that has been emptied so, with pauses. */
-  async disposeAll(gone: Table): Promise<void> {
-    if (!this.#disposals.wanted) return
-    const pace = new Pace()
-    for (let slot = 0; slot < gone.slots; slot++) {
-      if (!gone.has(slot)) continue
-      if (pace.due) await pace.pause()
-      this.#dispose(slot, 'destroyed', gone)
-      this.#disposals.tell()
-    }
-  }
-
-  /** Tells the hook of what limits have pushed out while files were read. */
-  tellDisposed(): void {
-    void this.#disposals.tellSoon()
   }
 
   /** Visits the slots of all live sessions, with pauses. */
@@ -359,7 +321,7 @@ export class Sessions {
     for (let slot = 0; slot < this.#table.slots && !this.closed; slot++) {
       if (this.#table.has(slot) && this.#table.expires(slot) <= this.#clock.now()) {
         this.#expire(slot)
-        this.#disposals.tell()
+        this.disposals.tell()
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
     }

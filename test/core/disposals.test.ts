@@ -25,14 +25,19 @@ test('lets the loop turn meanwhile, and keeps the order of what comes in between
     const until = performance.now() + 1
     while (performance.now() < until);
   }
-  const disposals = new Disposals(hook, (error) => expect.fail(error.message))
-  for (let n = 0; n < 50; n++) disposals.add(String(n), {}, 'evicted')
+  const table = { slots: 51, has: () => true, sid: String }
+  const disposals = new Disposals(
+    hook,
+    () => ({}),
+    (error) => expect.fail(error.message),
+  )
+  for (let n = 0; n < 50; n++) disposals.add(table, n, 'evicted')
   const ended = vi.fn()
   const end = disposals.tellSoon().then(ended)
   expect(told).toEqual([])
   let turns = 0
   for (; ended.mock.calls.length === 0; turns++) {
-    if (turns === 2) disposals.add('50', {}, 'destroyed')
+    if (turns === 2) disposals.add(table, 50, 'destroyed')
     disposals.tell()
     await immediate()
   }
