@@ -39,6 +39,8 @@ export interface JournalingParts {
 /** With `everysec`, appends and syncs begin at least this far apart, in ms. */
 const APPEND_SPACING = 250
 const SYNC_SPACING = 1000
+/** Appends that take longer than a tenth of that come more rarely, but so often still. */
+const APPEND_SPACING_MOST = 750
 /** How long changes that can wait may wait for others to be written with, in ms. */
 const SETTLE = 60_000
 /** A smaller journal never asks for a snapshot, in bytes. */
@@ -60,6 +62,7 @@ export class Journaling {
   /** Whether the timer is for more than what waits for company. */
   #urgent = false
   #lastFlush = -Infinity
+  #appendSpacing = APPEND_SPACING
   #lastSync = -Infinity
 
   constructor(context: JournalingContext, parts: JournalingParts) {
@@ -122,7 +125,7 @@ export class Journaling {
     const now = this.#context.clock.now()
     // A clock set back must not put the next write off.
     const due = pending.urgent
-      ? Math.min(this.#lastFlush, now) + APPEND_SPACING
+      ? Math.min(this.#lastFlush, now) + this.#appendSpacing
       : urgent
         ? Math.min(this.#lastSync, now) + SYNC_SPACING
         : pending.waitingSince + SETTLE
@@ -147,6 +150,9 @@ export class Journaling {
     try {
       if (health.broken) await snapshot()
       await turns.run(() => this.#append(sync))
+      // Where so much changes, many are changes of the same sessions, and are one record then.
+      const spacing = (this.#context.clock.now() - now) * 10
+      this.#appendSpacing = Math.min(Math.max(spacing, APPEND_SPACING), APPEND_SPACING_MOST)
       this.#retry.reset()
       health.failure = undefined
       next = this.#goOn(waiters, performance.now() - began)

@@ -240,6 +240,33 @@ describe("with durability 'snapshot'", () => {
   })
 })
 
+test.each([
+  ['a quarter of a second apart', 5, 250],
+  ['three quarters of a second where they take long', 100, 750],
+  ['as soon as the one before has ended where they take longer', 2000, 2000],
+])('appends with everysec begin %s', async (_, took, apart) => {
+  const { store, files, clock } = await open()
+  await store.set('a', sessionOf())
+  await store.flush()
+  const begun: number[] = []
+  files.hold = (operation) => {
+    if (operation !== 'append') return undefined
+    begun.push(clock.time)
+    return clock.sleep(took)
+  }
+  for (let n = 0; n < 400; n++) {
+    await store.set('a', sessionOf({ n }))
+    await clock.advance(25)
+  }
+  const pauses = begun.slice(1).map((time, i) => time - begun[i]!)
+  expect(pauses.length).toBeGreaterThan(3)
+  // The first knows of none before it.
+  for (const pause of pauses.slice(1)) {
+    expect(pause).toBeGreaterThanOrEqual(apart)
+    expect(pause).toBeLessThan(apart + 100)
+  }
+})
+
 describe('snapshots', () => {
   test('a call during one waits for the next, which all who call share', async () => {
     const { store, files } = await open()
