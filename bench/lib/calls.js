@@ -3,6 +3,7 @@
  * that jumps about. Ids are other strings than the stored ones; what is set or touched with is of the
  * kind that the session is of, and made beforehand; so what is timed is the store.
  */
+import { drive } from './drive.js'
 import { Random } from './random.js'
 import { sessionId } from './sessions.js'
 
@@ -46,4 +47,27 @@ export function calls(store, { count, pool }) {
     touch: (n, done) => touch(n, done, session(n)),
     cycle: (n, done) => get(n, (error, found) => (error ? done(error) : touch(n, done, found))),
   }
+}
+
+/** What a store writes once a second, or less often, is written meanwhile. */
+const setsLonger = 5
+
+/**
+ * How many of each call a store answers in a second. `set` is measured for longer than the others;
+ * what it has left to be written in the end counts for nobody.
+ *
+ * @param {any} store
+ * @param {Record<CallName, import('./drive.js').Operation>} timed
+ * @param {{ inFlight: number, ms: number }} limits
+ * @returns {Promise<Record<string, number>>} by name
+ */
+export async function rates(store, timed, { inFlight, ms }) {
+  /** @type {Record<string, number>} */
+  const results = {}
+  for (const name of callNames) {
+    const limits = { inFlight, ms: name === 'set' ? ms * setsLonger : ms }
+    results[name] = (await drive(timed[name], limits)).perSecond
+    await store.flush?.()
+  }
+  return results
 }

@@ -3,7 +3,7 @@
  * ASCII, one shape that changes all the time, and the payload `large-report` by itself. Ours beside
  * memorystore.
  */
-import { callNames, calls } from '../lib/calls.js'
+import { callNames, calls, rates } from '../lib/calls.js'
 import { barChart } from '../lib/charts.js'
 import { drive } from '../lib/drive.js'
 import { perSecond, spread, times } from '../lib/format.js'
@@ -33,12 +33,7 @@ export const tasks = {
   async round({ ms }, state) {
     const timed = calls(state.store, { count: state.count, pool: state.pool })
     for (const name of callNames) await drive(timed[name], { inFlight, ms: ms / 2 })
-    /** @type {Record<string, number>} */
-    const results = {}
-    for (const name of callNames) {
-      results[name] = (await drive(timed[name], { inFlight, ms })).perSecond
-    }
-    return results
+    return rates(state.store, timed, { inFlight, ms })
   },
 }
 

@@ -2,7 +2,7 @@
  * Calls a second over 100 000 sessions: `get`, `set`, `touch` and the cycle of a request that changes
  * nothing (`get`, then `touch`), one at a time and 64 in flight.
  */
-import { callNames, calls } from '../lib/calls.js'
+import { callNames, calls, rates } from '../lib/calls.js'
 import { barChart, barsOf } from '../lib/charts.js'
 import { drive } from '../lib/drive.js'
 import { howMany, perSecond, spread, times } from '../lib/format.js'
@@ -31,10 +31,8 @@ export const tasks = {
     /** @type {Record<string, number>} */
     const results = {}
     for (const inFlight of [1, 64]) {
-      for (const name of callNames) {
-        const { perSecond } = await drive(timed[name], { inFlight, ms })
-        results[`${name} ${inFlight}`] = perSecond
-      }
+      const measured = await rates(state.store, timed, { inFlight, ms })
+      for (const name of callNames) results[`${name} ${inFlight}`] = measured[name]
     }
     return results
   },
