@@ -36,18 +36,18 @@ const LONGEST_TIMER = 2 ** 31 - 1
 const ECHO = 500
 /** How often connections are looked through for idle ones, in ms. */
 const SWEEP = 50
-/** Codes of errors that say that another process writes the files. */
-const OTHERS: readonly StoreErrorCode[] = ['ERR_OWNED', 'ERR_LEASE_LOST']
 /** What it takes to find out which connections are idle, in ms. */
 const LEAST = 2 * SWEEP
+/** Codes of errors that say that another process writes the files. */
+const OTHERS: readonly StoreErrorCode[] = ['ERR_OWNED', 'ERR_LEASE_LOST']
 
 /**
  * Ends the process well when it is asked to: on a signal the server stops accepting, requests in
  * flight are finished, idle connections are closed, then the store is closed and the process exits.
  *
- * Call it once, before the servers get their first request, with every server of the process. It takes
- * http, https and http2 servers. A WebSocket or an event stream counts as a request in flight: end yours on the
- * same signal, or they are cut when `timeout` is over.
+ * Call it once, before the servers get their first request, with every server of the process. It
+ * takes http, https and http2 servers. A WebSocket or an event stream counts as a request in flight:
+ * end yours on the same signal, or they are cut when `timeout` is over.
  *
  * The exit code is
  * - `0` when all went well, whatever the signal. Managers take that for a clean end: systemd does

@@ -1,4 +1,4 @@
-/** Keeps nothing and answers as MemoryStore does, in another turn of the event loop: what the bench's own loop costs then. */
+/** Keeps nothing and answers as MemoryStore does, in another turn of the event loop: what that costs. */
 export const id = 'nothing'
 export const label = '(no store, answers as MemoryStore does)'
 export const version = () => ''

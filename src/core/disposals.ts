@@ -70,23 +70,26 @@ export class Disposals<T extends Leaving> {
     this.#telling = false
   }
 
-  /** Tells of all sessions of a table that has been emptied, one by one: decoded they take room. */
+  /** Tells of all sessions of a table that has been emptied. */
   tellAll(gone: T): void {
-    for (let slot = 0; slot < gone.slots && this.#hook; slot++) {
-      if (!gone.has(slot)) continue
-      this.add(gone, slot, 'destroyed')
-      this.tell()
-    }
+    const steps = this.#oneByOne(gone)
+    while (!steps.next().done);
   }
 
   /** The same with pauses. */
   async tellAllSoon(gone: T): Promise<void> {
     const pace = new Pace()
+    const steps = this.#oneByOne(gone)
+    while (!steps.next().done) if (pace.due) await pace.pause()
+  }
+
+  /** Keeps and tells of one after the other: all of them would take room, decoded. */
+  *#oneByOne(gone: T): Generator<void, void, void> {
     for (let slot = 0; slot < gone.slots && this.#hook; slot++) {
       if (!gone.has(slot)) continue
-      if (pace.due) await pace.pause()
       this.add(gone, slot, 'destroyed')
       this.tell()
+      yield
     }
   }
 
