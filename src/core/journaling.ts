@@ -13,7 +13,7 @@ import type { Health } from './health.js'
 import type { Journal } from './journal.js'
 import type { Lease } from './lease.js'
 import type { MergeTarget } from './merge.js'
-import { BackOff, joined, type Turns } from './pace.js'
+import { BackOff, Gathering, joined, type Turns } from './pace.js'
 import type { Pending } from './pending.js'
 import { Waiters } from './waiters.js'
 
@@ -56,6 +56,7 @@ export class Journaling {
   readonly #context: JournalingContext
   readonly #parts: JournalingParts
   readonly #retry: BackOff
+  readonly #gathering = new Gathering()
   #waiters = new Waiters()
   #flushing: Promise<void> | undefined
   #timer: (() => void) | undefined
@@ -196,8 +197,9 @@ export class Journaling {
     const changes = pending.begin()
     try {
       journal = await generations.journal()
-      for (const frames of joined(journal.frames(this.#context.target, changes))) {
-        await journal.append(frames)
+      const frames = journal.frames(this.#context.target, changes)
+      for (const some of joined(frames, this.#gathering)) {
+        await journal.append(some)
       }
       appended = true
       if (!sync) return

@@ -29,6 +29,31 @@ export class Pace {
 const WRITE_AT_ONCE = 256 * 1024
 const GATHER_ROOM = WRITE_AT_ONCE * 1.5
 
+/** Chunks on their way to one write. What it hands out holds until the next one is added. */
+export class Gathering {
+  readonly #room = Buffer.allocUnsafeSlow(GATHER_ROOM)
+  #bytes = 0
+
+  get empty(): boolean {
+    return this.#bytes === 0
+  }
+
+  /** Adds a chunk. @returns what is to be written by that */
+  *add(chunk: Buffer): Generator<Buffer, void, void> {
+    if (!this.empty && this.#bytes + chunk.length > GATHER_ROOM) yield this.take()
+    if (chunk.length > GATHER_ROOM) yield chunk
+    else this.#bytes += chunk.copy(this.#room, this.#bytes)
+    if (this.#bytes >= WRITE_AT_ONCE) yield this.take()
+  }
+
+  /** All that is left, which is forgotten here. */
+  take(): Buffer {
+    const taken = this.#room.subarray(0, this.#bytes)
+    this.#bytes = 0
+    return taken
+  }
+}
+
 /**
  * Chunks, gathered, with pauses in which the loop belongs to others. Either holds until the next
  * one is asked for.
@@ -42,8 +67,7 @@ export async function* inSlices<T>(
   onDone: (result: T) => void,
 ): AsyncGenerator<Buffer, void, void> {
   const pace = new Pace()
-  const gathered = Buffer.allocUnsafeSlow(GATHER_ROOM)
-  let bytes = 0
+  const gathering = new Gathering()
   for (;;) {
     if (abort()) throw new AbortedError()
     const { value, done } = chunks.next()
@@ -51,39 +75,33 @@ export async function* inSlices<T>(
       onDone(value)
       break
     }
-    if (bytes + value.length > GATHER_ROOM) {
-      yield gathered.subarray(0, bytes)
-      bytes = 0
-    }
-    if (value.length > GATHER_ROOM) yield value
-    else bytes += value.copy(gathered, bytes)
-    if (bytes >= WRITE_AT_ONCE) {
-      yield gathered.subarray(0, bytes)
-      bytes = 0
-    }
+    yield* gathering.add(value)
     if (pace.due) await pace.pause()
   }
-  yield gathered.subarray(0, bytes)
+  yield gathering.take()
 }
 
 /**
  * Chunks, some joined at a time: what is written at once shares a sync. As many as a slice makes:
- * small records are many, and each may have to be waited for.
+ * small records are many, and each may have to be waited for. Either holds until the next one is
+ * asked for.
+ *
+ * @param gathering to be used for nothing else meanwhile
  */
-export function* joined(chunks: Iterable<Buffer>): Generator<Buffer, void, void> {
-  let some: Buffer[] = []
-  let bytes = 0
+export function* joined(
+  chunks: Iterable<Buffer>,
+  gathering: Gathering,
+): Generator<Buffer, void, void> {
+  // Perhaps whoever asked before gave up.
+  gathering.take()
   let pace = new Pace()
   for (const chunk of chunks) {
-    some.push(chunk)
-    bytes += chunk.length
-    if (bytes < WRITE_AT_ONCE && !pace.due) continue
-    yield Buffer.concat(some)
-    some = []
-    bytes = 0
+    yield* gathering.add(chunk)
+    if (!gathering.empty && !pace.due) continue
+    if (!gathering.empty) yield gathering.take()
     pace = new Pace()
   }
-  if (bytes > 0) yield some.length === 1 ? some[0]! : Buffer.concat(some)
+  if (!gathering.empty) yield gathering.take()
 }
 
 /** Work was given up because the store closes. */

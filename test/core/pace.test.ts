@@ -1,5 +1,13 @@
 import { describe, expect, test, vi } from 'vitest'
-import { AbortedError, BackOff, inSlices, joined, Pace, Turns } from '../../src/core/pace.js'
+import {
+  AbortedError,
+  BackOff,
+  Gathering,
+  inSlices,
+  joined,
+  Pace,
+  Turns,
+} from '../../src/core/pace.js'
 import { gate } from '../support/memory-files.js'
 import { StubClock } from '../support/stub-clock.js'
 
@@ -61,11 +69,30 @@ describe('chunks that are joined', () => {
 
   test('are a quarter of a megabyte at a time, none lost', () => {
     const time = vi.spyOn(performance, 'now').mockReturnValue(50)
-    const all = [...joined(chunks(9, 100_000))]
+    const all: Buffer[] = []
+    for (const some of joined(chunks(9, 100_000), new Gathering())) all.push(Buffer.from(some))
     expect(all.map(({ length }) => length)).toEqual([300_000, 300_000, 300_000])
     expect(Buffer.concat(all).equals(Buffer.concat(chunks(9, 100_000)))).toBe(true)
-    expect([...joined([])]).toEqual([])
+    expect([...joined([], new Gathering())]).toEqual([])
     time.mockRestore()
+  })
+
+  test('are written by themselves where they are large, in their order', () => {
+    const time = vi.spyOn(performance, 'now').mockReturnValue(50)
+    const some = [...chunks(1, 10), ...chunks(2, 400_000), ...chunks(2, 10)]
+    const sizes = [...joined(some, new Gathering())].map(({ length }) => length)
+    expect(sizes).toEqual([10, 400_000, 400_000, 20])
+    time.mockRestore()
+  })
+
+  test('are forgotten where whoever asked for them gave up', () => {
+    const gathering = new Gathering()
+    function* failing() {
+      yield Buffer.alloc(1000)
+      throw new Error('no more')
+    }
+    expect(() => [...joined(failing(), gathering)]).toThrow('no more')
+    expect([...joined(chunks(1, 10), gathering)].map(({ length }) => length)).toEqual([10])
   })
 
   test('are fewer where they take longer to make than a slice lasts', () => {
@@ -78,7 +105,7 @@ describe('chunks that are joined', () => {
       }
     }
     const sizes: number[] = []
-    for (const { length } of joined(slow())) {
+    for (const { length } of joined(slow(), new Gathering())) {
       sizes.push(length)
       // Whoever writes it takes his time.
       now += 100
