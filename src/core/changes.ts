@@ -1,12 +1,12 @@
 /**
  * Which sessions changed since the files were last written to: one note a session, however often.
  *
- * A session in the table is noted by its slot, in two bits of the table's flags and a list that is
- * used again and again: a change leaves nothing for the garbage collector. One that is gone is noted
- * by its sid. A note says what kind of record the session needs; what the record holds is read from
- * the table when it is written. No I/O.
+ * A session in the table is noted by its slot, in bits that are used again and again: a change leaves
+ * nothing for the garbage collector. One that is gone is noted by its sid. A note says what kind of
+ * record the session needs; what the record holds is read from the table when it is written. No I/O.
  */
 import { SidMap } from './sid-map.js'
+import { SlotNotes } from './slot-notes.js'
 import type { Removal } from './tombstones.js'
 
 /** The table, as far as notes need it. */
@@ -14,10 +14,7 @@ export interface NotedTable {
   has(slot: number): boolean
   find(sid: string): number
   sid(slot: number): string
-  /** A byte a slot, 0 at first, that outlives the sessions in it. 0 where there is no such slot. */
-  flags(slot: number): number
-  setFlags(slot: number, flags: number): void
-  /** Called with a slot that has flags when its session is about to go, still readable. */
+  /** Called with a slot when its session is about to go, still readable; not where all go at once. */
   onLeave: ((slot: number) => void) | undefined
 }
 
@@ -27,16 +24,10 @@ export interface Changed {
   sids: string[]
 }
 
-/** What the two bits say. A slot is in the list once: it may go, and come with another session. */
-const UNLISTED = 0
-const NOTHING = 1
-const TOUCH = 2
-const SET = 3
-const BITS = 3
-
-/** Numbers that a list has room for at first, and keeps room for. */
-const LIST_LEAST = 1024
-const LIST_KEPT = 65_536
+/** What is noted of a slot. */
+const NOTHING = 0
+const TOUCH = 1
+const SET = 2
 
 export class Changes {
   /** The stamp of a clear that the files do not know of; 0: none. */
@@ -44,21 +35,15 @@ export class Changes {
   /** Whether a clear has taken sessions away whose notes are being written. */
   swept = false
   readonly #table: NotedTable
-  readonly #shift: number
-  #list = new Uint32Array(LIST_LEAST)
-  #listed = 0
-  /** How many slots of the list have anything to tell. */
-  #noted = 0
+  readonly #notes = new SlotNotes()
   #gone = new SidMap<Removal | undefined>()
 
-  /** @param pair which two bits of the flags are its own, 0 to 3 */
-  constructor(table: NotedTable, pair: number) {
+  constructor(table: NotedTable) {
     this.#table = table
-    this.#shift = pair * 2
   }
 
   get empty(): boolean {
-    return this.#noted === 0 && this.#gone.size === 0 && this.cleared === 0
+    return this.#notes.size === 0 && this.#gone.size === 0 && this.cleared === 0
   }
 
   set(slot: number): void {
@@ -72,7 +57,7 @@ export class Changes {
 
   /** Asks for the whole entry where a touch is noted. */
   complete(slot: number): void {
-    if (this.has(slot)) this.#mark(slot, SET)
+    if (this.has(slot)) this.#notes.set(slot, SET)
   }
 
   /** Notes that `sid` is gone; its slot, if it has one, is about to be left. */
@@ -90,9 +75,7 @@ export class Changes {
 
   /** Takes back what is noted of the session in `slot`. */
   drop(slot: number): void {
-    if (!this.has(slot)) return
-    this.#mark(slot, NOTHING)
-    this.#noted--
+    if (this.has(slot)) this.#notes.set(slot, NOTHING)
   }
 
   /** Takes back what is noted of a session that is gone. */
@@ -105,35 +88,31 @@ export class Changes {
     this.#gone = new SidMap()
   }
 
-  /** The table has been emptied, and its flags with it. */
+  /** The table has been emptied. */
   clear(stamp: number): void {
-    this.#listed = this.#noted = 0
-    this.#start()
+    this.reset()
     this.cleared = stamp
   }
 
   /** The same, where these notes are being written and somebody waits for what they were. */
   sweep(): void {
-    this.swept ||= this.#noted > 0
-    this.#listed = this.#noted = 0
+    this.swept ||= this.#notes.size > 0
+    this.#notes.clear()
   }
 
   /** Whether a set or a touch of the session in `slot` is noted. */
   has(slot: number): boolean {
-    return this.#kind(slot) >= TOUCH
+    return this.#notes.get(slot) !== NOTHING
   }
 
   /** Whether the session in `slot`, which is noted, needs its whole entry told. */
   whole(slot: number): boolean {
-    return this.#kind(slot) === SET
+    return this.#notes.get(slot) === SET
   }
 
   /** The slots of noted sessions, each as it is when it is asked for. */
-  *slots(): Generator<number, void, void> {
-    for (let i = 0; i < this.#listed; i++) {
-      const slot = this.#list[i]!
-      if (this.has(slot)) yield slot
-    }
+  slots(): Iterable<number> {
+    return this.#notes.slots()
   }
 
   /** How many {@link gone} are. */
@@ -148,9 +127,7 @@ export class Changes {
 
   /** Hands over which sessions are noted and starts afresh. */
   take(): Changed {
-    const slots = new Uint32Array(this.#noted)
-    let count = 0
-    for (const slot of this.slots()) slots[count++] = slot
+    const slots = Uint32Array.from(this.slots())
     const sids = [...this.#gone.keys()]
     this.reset()
     return { slots, sids }
@@ -166,7 +143,7 @@ export class Changes {
 
   /** Adds notes that are older than its own. */
   add(older: Changes): void {
-    for (const slot of older.slots()) this.#note(slot, older.#kind(slot))
+    for (const slot of older.slots()) this.#note(slot, older.#notes.get(slot))
     for (const [sid, removal] of older.#gone) {
       if (!this.#gone.has(sid) && !this.has(this.#table.find(sid))) this.#gone.set(sid, removal)
     }
@@ -174,41 +151,13 @@ export class Changes {
 
   /** Forgets everything. */
   reset(): void {
-    for (let i = 0; i < this.#listed; i++) this.#mark(this.#list[i]!, UNLISTED)
-    this.#listed = this.#noted = 0
-    this.#start()
-  }
-
-  #start(): void {
+    this.#notes.clear()
     this.cleared = 0
     this.swept = false
     if (this.#gone.size > 0) this.#gone = new SidMap()
-    if (this.#list.length > LIST_KEPT) this.#list = new Uint32Array(LIST_LEAST)
   }
 
   #note(slot: number, kind: number): void {
-    const before = this.#kind(slot)
-    if (before >= kind) return
-    if (before === UNLISTED) this.#append(slot)
-    if (before < TOUCH) this.#noted++
-    this.#mark(slot, kind)
-  }
-
-  #append(slot: number): void {
-    if (this.#listed === this.#list.length) {
-      const grown = new Uint32Array(this.#listed * 2)
-      grown.set(this.#list)
-      this.#list = grown
-    }
-    this.#list[this.#listed++] = slot
-  }
-
-  #kind(slot: number): number {
-    return (this.#table.flags(slot) >>> this.#shift) & BITS
-  }
-
-  #mark(slot: number, kind: number): void {
-    const others = this.#table.flags(slot) & ~(BITS << this.#shift)
-    this.#table.setFlags(slot, others | (kind << this.#shift))
+    if (this.#notes.get(slot) < kind) this.#notes.set(slot, kind)
   }
 }

@@ -64,15 +64,24 @@ export interface RecordSink {
   clear(stamp: number): void
 }
 
-/** An entry without its body. One object is used again for every record of a frame. */
-export interface EntryRecord {
-  sid: string
+/** What a record says of an entry beside its sid and its body. */
+export interface EntryFields {
   expires: number
   stamp: number
   used: number
   cookie: CookieShape | undefined
   /** NaN where the cookie names no moment. */
   cookieExpires: number
+}
+
+/** An entry without its body. One object is used again for every record of a frame. */
+export interface EntryRecord extends EntryFields {
+  sid: string
+}
+
+/** What entries are read into, one after the other. */
+export function emptyFields(): EntryFields {
+  return { expires: 0, stamp: 0, used: 0, cookie: undefined, cookieExpires: NaN }
 }
 
 /** Bytes that pass their checksum and still are not what the format says. */

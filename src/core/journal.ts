@@ -7,11 +7,10 @@
  */
 import type { Changes } from './changes.js'
 import type { Files, LogFile } from './file.js'
-import { FRAME_TARGET, FrameKind } from './format.js'
+import { emptyFields, FRAME_TARGET, FrameKind } from './format.js'
 import type { FrameEncoder } from './frames.js'
 import type { MergeTarget } from './merge.js'
 import { RecordWriter } from './record-writer.js'
-import { emptyRecord } from './snapshot.js'
 
 /** What a disk may tear at once; no structure is told in one of these only. */
 const SECTOR = 512
@@ -33,7 +32,9 @@ export class Journal {
   /** Where the frame begins in which they were last told again. */
   #toldAt = -1
   readonly #writer = new RecordWriter()
-  readonly #record = emptyRecord()
+  readonly #fields = emptyFields()
+  /** A buffer for each frame would have the garbage collector come again and again. */
+  readonly #room = Buffer.allocUnsafeSlow(FRAME_TARGET * 2)
   #defined = 0
   /** Structures that are told again in each frame, until one begins a sector behind the first. */
   #again: { id: number; behind: number }[] = []
@@ -91,13 +92,16 @@ export class Journal {
     return this.#log.prompt
   }
 
-  /** The frames that tell `changes`, each made when it is asked for; to be appended in this order. */
+  /**
+   * The frames that tell `changes`, each made when it is asked for, by when the one before is gone;
+   * to be appended in this order.
+   */
   *frames(
     { table, tombstones, codec }: Pick<MergeTarget, 'table' | 'tombstones' | 'codec'>,
     changes: Changes,
   ): Generator<Buffer, void, void> {
     const writer = this.#writer
-    const record = this.#record
+    const fields = this.#fields
     writer.reset()
     this.#end = this.bytes
     const define = () => {
@@ -114,12 +118,12 @@ export class Journal {
       writer.needs(this.#defined)
     }
     const tell = (slot: number, whole: boolean) => {
-      table.read(slot, record)
+      table.read(slot, fields)
       table.markSaved(slot)
-      if (!whole) writer.touch(record)
+      if (!whole) writer.touch(fields, table.cell(slot))
       else {
         define()
-        writer.entry(record, table.body(slot))
+        writer.entry(fields, table.cell(slot))
       }
     }
     let cleared = changes.cleared
@@ -183,7 +187,7 @@ export class Journal {
   }
 
   #close(): Buffer {
-    const frame = this.#encoder.frame(FrameKind.records, this.#writer.payload())
+    const frame = this.#encoder.frame(FrameKind.records, this.#writer.payload(), this.#room)
     this.#end += frame.length
     const behind = this.#end + SECTOR
     for (const one of this.#again) if (one.behind === Infinity) one.behind = behind

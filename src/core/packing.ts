@@ -14,10 +14,12 @@ const LOOKED_AT = 16
 const FIRST_ROOM = 4096
 const KEPT_MOST = 64 * 1024
 
-const ALPHABET = new Uint8Array(128)
-for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') {
-  ALPHABET[character.charCodeAt(0)] = 1
-}
+/** What a character that is none of base64url counts as: more than any that is. */
+const FOREIGN = 64
+/** The six bits of each character. */
+const BITS = new Uint8Array(256).fill(FOREIGN)
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+for (let bits = 0; bits < FOREIGN; bits++) BITS[ALPHABET.charCodeAt(bits)] = bits
 
 /** Bytes of so many characters, which are packed by fours. */
 export function packedBytes(characters: number): number {
@@ -66,6 +68,32 @@ export class Packing {
 
 /** Whether so many characters of a text, from its beginning, are of base64url. */
 export function isBase64url(text: string, characters: number): boolean {
-  for (let i = 0; i < characters; i++) if (ALPHABET[text.charCodeAt(i)] !== 1) return false
+  for (let i = 0; i < characters; i++) if (!(BITS[text.charCodeAt(i)]! < FOREIGN)) return false
   return true
+}
+
+/**
+ * Packs characters that lie as bytes, by fours: so few that a call of Node's would cost more.
+ *
+ * @returns whether all of them are of base64url; what is written is worth nothing otherwise
+ */
+export function packCharacters(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  target: Buffer,
+  at: number,
+): boolean {
+  let all = 0
+  for (let from = start; from < end; from += 4) {
+    const a = BITS[bytes[from]!]!
+    const b = BITS[bytes[from + 1]!]!
+    const c = BITS[bytes[from + 2]!]!
+    const d = BITS[bytes[from + 3]!]!
+    all |= a | b | c | d
+    target[at++] = (a << 2) | (b >>> 4)
+    target[at++] = (b << 4) | (c >>> 2)
+    target[at++] = (c << 6) | d
+  }
+  return all < FOREIGN
 }

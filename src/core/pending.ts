@@ -3,7 +3,7 @@
  *
  * Notes of one session add up to one, the last thing said of it being told. What is on its way and
  * fails comes back; what can wait, such as small touches, goes along with whatever goes next. Says
- * nothing of when that is, and knows neither files nor clocks. The flags of the table are its own.
+ * nothing of when that is, and knows neither files nor clocks.
  */
 import { type Changed, Changes, type NotedTable } from './changes.js'
 import type { Removal } from './tombstones.js'
@@ -26,9 +26,9 @@ export class Pending {
 
   constructor(table: NotedTable) {
     this.#table = table
-    this.#changes = new Changes(table, 0)
-    this.#writing = new Changes(table, 1)
-    this.#waiting = new Changes(table, 2)
+    this.#changes = new Changes(table)
+    this.#writing = new Changes(table)
+    this.#waiting = new Changes(table)
     table.onLeave = (slot) => {
       this.#waiting.drop(slot)
       this.#changes.leave(slot)

@@ -2,9 +2,10 @@
  * Records → the payload of a frame, in the forms that the specification fixes. Pure.
  */
 import { type CookieShape, impliedExpiry, shapeText } from './cookie.js'
-import { type EntryRecord, FRAME_TARGET, RecordKind } from './format.js'
-import { isBase64url, packedBytes } from './packing.js'
-import type { Span } from './span.js'
+import { type EntryFields, FRAME_TARGET, RecordKind } from './format.js'
+import { isBase64url, packCharacters, packedBytes } from './packing.js'
+import { readSid, SHORT_MOST, sidEnd } from './sid-text.js'
+import { lengthOf, type Span } from './span.js'
 
 /** Shorter ids are not worth packing, nor can longer ones say their length in a byte. */
 const PACKED_SID = { least: 16, most: 340 }
@@ -60,21 +61,23 @@ export class RecordWriter {
     this.#number(count)
   }
 
-  entry(record: EntryRecord, body: Span): void {
-    const cookie = this.#cookie(record.cookie)
-    const brief = isBrief(record)
-    const variable = record.sid.length * 3 + body.end - body.start
-    this.#head(brief ? 6 : 8, RecordKind.entry, variable)
-    this.#fields(record, cookie, brief)
-    this.#body(body)
+  /** @param cell the sid, as sid-text.ts has it, and behind it the body */
+  entry(fields: EntryFields, cell: Span): void {
+    const cookie = this.#cookie(fields.cookie)
+    const brief = isBrief(fields)
+    this.#head(brief ? 6 : 8, RecordKind.entry, lengthOf(cell) * 2)
+    this.#fields(fields, cell, cookie, brief)
+    this.#body(cell.bytes, sidEnd(cell.bytes, cell.start), cell.end)
     this.#records++
   }
 
-  touch(record: EntryRecord): void {
-    const cookie = this.#cookie(record.cookie)
-    const brief = isBrief(record)
-    this.#head(brief ? 5 : 7, RecordKind.touch, record.sid.length * 3)
-    this.#fields(record, cookie, brief)
+  /** @param cell as {@link entry} takes it */
+  touch(fields: EntryFields, cell: Span): void {
+    const cookie = this.#cookie(fields.cookie)
+    const brief = isBrief(fields)
+    const sid = sidEnd(cell.bytes, cell.start) - cell.start
+    this.#head(brief ? 5 : 7, RecordKind.touch, sid * 2)
+    this.#fields(fields, cell, cookie, brief)
     this.#records++
   }
 
@@ -105,9 +108,9 @@ export class RecordWriter {
     return id
   }
 
-  #fields(record: EntryRecord, cookie: number, brief: boolean): void {
-    const { sid, expires, stamp, used, cookieExpires } = record
-    this.#sid(sid)
+  #fields(fields: EntryFields, cell: Span, cookie: number, brief: boolean): void {
+    const { expires, stamp, used, cookieExpires } = fields
+    this.#sidOf(cell)
     this.#past(expires, this.#expires)
     this.#past(stamp, this.#stamp)
     this.#expires = expires
@@ -172,9 +175,27 @@ export class RecordWriter {
     }
     this.#room(sid.length + 2)
     const bytes = packedBytes(sid.length)
+    this.#buffer.write(sid, this.#length + 2, bytes, 'base64url')
+    this.#packedHead(bytes)
+  }
+
+  /** The same of one that lies as bytes. */
+  #sidOf({ bytes, start }: Span): void {
+    const length = bytes[start]!
+    const from = start + 1
+    const at = this.#length
+    const packable = length <= SHORT_MOST && isPackableLength(length)
+    if (!packable || !packCharacters(bytes, from, from + length, this.#buffer, at + 2)) {
+      this.#sid(readSid(bytes, start))
+      return
+    }
+    this.#packedHead(packedBytes(length))
+  }
+
+  /** Of an id whose bytes are there, or will be. */
+  #packedHead(bytes: number): void {
     this.#buffer[this.#length] = 0xc4
     this.#buffer[this.#length + 1] = bytes
-    this.#buffer.write(sid, this.#length + 2, bytes, 'base64url')
     this.#length += 2 + bytes
   }
 
@@ -196,7 +217,7 @@ export class RecordWriter {
     this.#length = at + header + length
   }
 
-  #body({ bytes, start, end }: Span): void {
+  #body(bytes: Buffer, start: number, end: number): void {
     const buffer = this.#buffer
     let at = this.#length
     if (end - start < 0x100) {
@@ -228,12 +249,14 @@ function isCount(value: number): boolean {
 }
 
 /** Whether nobody has used the session, and its cookie expires with it or says no moment. */
-function isBrief({ expires, stamp, used, cookie, cookieExpires }: EntryRecord): boolean {
+function isBrief({ expires, stamp, used, cookie, cookieExpires }: EntryFields): boolean {
   return used <= stamp && Object.is(cookieExpires, impliedExpiry(cookie, expires))
 }
 
 function isPackable(sid: string): boolean {
-  const { length } = sid
-  if (length % 4 !== 0 || length < PACKED_SID.least || length > PACKED_SID.most) return false
-  return isBase64url(sid, length)
+  return isPackableLength(sid.length) && isBase64url(sid, sid.length)
+}
+
+function isPackableLength(length: number): boolean {
+  return length % 4 === 0 && length >= PACKED_SID.least && length <= PACKED_SID.most
 }

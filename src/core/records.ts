@@ -6,7 +6,13 @@
  */
 import { LATEST_DATE, LATEST_STAMP } from './clock.js'
 import { type CookieShape, type CookieShapes, impliedExpiry } from './cookie.js'
-import { type EntryRecord, MalformedError, RecordKind, type RecordSink } from './format.js'
+import {
+  emptyFields,
+  type EntryRecord,
+  MalformedError,
+  RecordKind,
+  type RecordSink,
+} from './format.js'
 import { type Span, spanOf } from './span.js'
 
 /** How many fields a record of each kind has, by kind. */
@@ -24,14 +30,7 @@ export class RecordReader {
   #expires = 0
   #stamp = 0
   readonly #span: Span = spanOf(this.#source)
-  readonly #entry: EntryRecord = {
-    sid: '',
-    expires: 0,
-    stamp: 0,
-    used: 0,
-    cookie: undefined,
-    cookieExpires: NaN,
-  }
+  readonly #entry: EntryRecord = { sid: '', ...emptyFields() }
 
   constructor(shapes: CookieShapes) {
     this.#shapes = shapes

@@ -6,7 +6,7 @@
  * they are is table.ts's to say.
  */
 import { type CookieShape, impliedExpiry } from './cookie.js'
-import type { EntryRecord } from './format.js'
+import type { EntryFields } from './format.js'
 import { lengthAt, PLACE } from './slab.js'
 
 const CHUNK_BITS = 13
@@ -30,10 +30,8 @@ const WORDS = ROW / Uint32Array.BYTES_PER_ELEMENT
 const PLACED = 6
 /** The expiry that the files hold, in seconds. */
 const SAVED = PLACED + PLACE
-/** Bytes come last. What changes.ts notes of the slot, which outlives the session in it. */
-const FLAGS = (SAVED + 1) * Uint32Array.BYTES_PER_ELEMENT
-/** Which cookie of the palette. */
-const COOKIE = FLAGS + 1
+/** A byte comes last: which cookie of the palette. */
+const COOKIE = (SAVED + 1) * Uint32Array.BYTES_PER_ELEMENT
 /** So many cookies can a byte tell from each other. */
 const PALETTE_MOST = 256
 
@@ -107,18 +105,8 @@ export class Rows {
     chunk.words[(slot & MASK) * WORDS + SAVED] = Math.min(seconds, LATEST)
   }
 
-  /** What changes.ts notes of the slot, whoever is in it; 0 where there is no such slot. */
-  flags(slot: number): number {
-    return this.#chunks[slot >>> CHUNK_BITS]?.bytes[(slot & MASK) * ROW + FLAGS] ?? 0
-  }
-
-  setFlags(slot: number, flags: number): void {
-    const chunk = this.#chunks[slot >>> CHUNK_BITS]
-    if (chunk) chunk.bytes[(slot & MASK) * ROW + FLAGS] = flags
-  }
-
-  /** Copies an entry's row into `record`, its sid left out. */
-  read(slot: number, record: EntryRecord): void {
+  /** Copies an entry's row into `fields`. */
+  read(slot: number, record: EntryFields): void {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
     record.cookie = cookieAt(chunk, i)
@@ -131,7 +119,7 @@ export class Rows {
   }
 
   /** Replaces all of an entry's row but its place. */
-  write(slot: number, record: EntryRecord): void {
+  write(slot: number, record: EntryFields): void {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
     writeCookie(chunk, i, record.cookie)
@@ -175,7 +163,7 @@ export class Rows {
     this.#free = slot
   }
 
-  #writeCookieExpires(chunk: Chunk, i: number, record: EntryRecord): void {
+  #writeCookieExpires(chunk: Chunk, i: number, record: EntryFields): void {
     const { cookieExpires } = record
     if (!chunk.cookieExpires) {
       const implied = impliedExpiry(record.cookie, record.expires)

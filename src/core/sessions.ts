@@ -11,13 +11,12 @@ import { Codec, SerializerCodec, type SessionCodec } from './codec.js'
 import { type CookieShape, CookieShapes, restoreCookie } from './cookie.js'
 import { Disposals } from './disposals.js'
 import { type StoreError, withCode } from './errors.js'
-import { type EntryRecord, FILE_ID_LENGTH } from './format.js'
+import { emptyFields, type EntryRecord, FILE_ID_LENGTH } from './format.js'
 import { type Lifetime, Lifetimes } from './lifetime.js'
 import type { MergeTarget } from './merge.js'
 import type { ResolvedOptions } from './options.js'
 import { Pace } from './pace.js'
 import { Recorder } from './recorder.js'
-import { emptyRecord } from './snapshot.js'
 import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
 
@@ -80,7 +79,7 @@ export class Sessions {
   readonly #codec: SessionCodec
   readonly #table: Table
   readonly #lifetimes: Lifetimes
-  readonly #record = emptyRecord()
+  readonly #record: EntryRecord = { sid: '', ...emptyFields() }
   #pruning: Promise<void> | undefined
 
   constructor(options: ResolvedOptions, events: SessionEvents, clock: Clock) {

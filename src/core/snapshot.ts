@@ -7,7 +7,7 @@
  */
 import type { Changed } from './changes.js'
 import { plain } from './msgpack.js'
-import { FRAME_TARGET, type EntryRecord, FrameKind, MalformedError } from './format.js'
+import { emptyFields, FRAME_TARGET, FrameKind, MalformedError } from './format.js'
 import type { FrameEncoder } from './frames.js'
 import { RecordWriter } from './record-writer.js'
 import type { Table } from './table.js'
@@ -49,7 +49,7 @@ export function* snapshotChunks(
 ): Generator<Buffer, SnapshotFooter, void> {
   const { table, tombstones } = source
   const writer = new RecordWriter()
-  const record = emptyRecord()
+  const fields = emptyFields()
   // A buffer for each frame of a million sessions would have the collector come again and again.
   const room = Buffer.allocUnsafeSlow(FRAME_TARGET * 2)
   let sessions = 0
@@ -70,8 +70,8 @@ export function* snapshotChunks(
   const putEntry = (slot: number) => {
     // Structures may have been made since the frame was begun.
     if (writer.length === 0 || source.structures().length > defined) define(defined)
-    table.read(slot, record)
-    writer.entry(record, table.body(slot))
+    table.read(slot, fields)
+    writer.entry(fields, table.cell(slot))
     sessions++
   }
 
@@ -144,11 +144,6 @@ export function decodeFooter(payload: Buffer): SnapshotFooter {
     throw new MalformedError('Expected a footer')
   }
   return { sessions, removals, tailFrom } as SnapshotFooter
-}
-
-/** A record to read entries into, one after the other. */
-export function emptyRecord(): EntryRecord {
-  return { sid: '', expires: 0, stamp: 0, used: 0, cookie: undefined, cookieExpires: NaN }
 }
 
 const EMPTY = Buffer.alloc(0)

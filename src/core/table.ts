@@ -8,7 +8,7 @@
  */
 import { Rows, placeOf } from './rows.js'
 import type { CookieShape } from './cookie.js'
-import type { EntryRecord } from './format.js'
+import type { EntryFields, EntryRecord } from './format.js'
 import { LruIndex } from './lru-index.js'
 import { SidIndex } from './sid-index.js'
 import { isSid, readSid, sidEnd, sidLength, sidRoom, writeSid } from './sid-text.js'
@@ -25,7 +25,7 @@ export interface TableLimits {
 
 /** The table. `onEvict` is called with the slot of an entry that a limit drops, still readable. */
 export class Table {
-  /** Called with a slot that has flags when its session is about to go, still readable. */
+  /** Called with a slot when its session is about to go, still readable; not where all go at once. */
   onLeave: ((slot: number) => void) | undefined
   readonly #limits: TableLimits
   #index = this.#makeIndex()
@@ -155,13 +155,21 @@ export class Table {
   }
 
   sid(slot: number): string {
-    const { bytes, start } = this.#cell(slot)
+    const { bytes, start } = this.cell(slot)
     return readSid(bytes, start)
   }
 
-  /** The body where it lies. The answer is one object, and holds until the next call. */
+  /**
+   * The sid, as sid-text.ts has it, and behind it the body, where they lie. The answer is one
+   * object, and holds until the next call.
+   */
+  cell(slot: number): Span {
+    return this.#slab.at(this.#rows.places(slot), placeOf(slot))
+  }
+
+  /** The body where it lies. Holds as {@link cell} does. */
   body(slot: number): Span {
-    const cell = this.#cell(slot)
+    const cell = this.cell(slot)
     cell.start = sidEnd(cell.bytes, cell.start)
     return cell
   }
@@ -202,49 +210,34 @@ export class Table {
     this.#rows.markSaved(slot)
   }
 
-  /** What changes.ts notes of the slot, whoever is in it; 0 where there is no such slot. */
-  flags(slot: number): number {
-    return this.#rows.flags(slot)
-  }
-
-  setFlags(slot: number, flags: number): void {
-    this.#rows.setFlags(slot, flags)
-  }
-
-  /** Copies an entry, without the body, into `record`. */
-  read(slot: number, record: EntryRecord): void {
-    record.sid = this.sid(slot)
-    this.#rows.read(slot, record)
-  }
-
-  /** The sid and the body where they lie, until the next call. */
-  #cell(slot: number): Span {
-    return this.#slab.at(this.#rows.places(slot), placeOf(slot))
+  /** Copies an entry, sid and body left out, into `fields`. */
+  read(slot: number, fields: EntryFields): void {
+    this.#rows.read(slot, fields)
   }
 
   #add(slot: number, sid: string, body: Span): void {
     const before = sidRoom(sid)
     const length = lengthOf(body)
     this.#slab.add(before + length, this.#rows.places(slot), placeOf(slot))
-    const { bytes, start } = this.#cell(slot)
+    const { bytes, start } = this.cell(slot)
     writeSid(bytes, start, sid)
     body.bytes.copy(bytes, start + before, body.start, body.end)
     this.#bytes += sid.length + length
   }
 
   #replace(slot: number, body: Span): void {
-    const cell = this.#cell(slot)
+    const cell = this.cell(slot)
     const before = sidEnd(cell.bytes, cell.start) - cell.start
     const length = before + lengthOf(body)
     this.#bytes += length - lengthOf(cell)
     this.#slab.resize(length, before, this.#rows.places(slot), placeOf(slot))
-    const { bytes, start } = this.#cell(slot)
+    const { bytes, start } = this.cell(slot)
     body.bytes.copy(bytes, start + before, body.start, body.end)
   }
 
   #release(slot: number): void {
-    if (this.flags(slot) !== 0) this.onLeave?.(slot)
-    const { bytes, start, end } = this.#cell(slot)
+    this.onLeave?.(slot)
+    const { bytes, start, end } = this.cell(slot)
     this.#bytes -= sidLength(bytes, start) + end - sidEnd(bytes, start)
     this.#slab.remove(this.#rows.places(slot), placeOf(slot))
     this.#rows.free(slot)
@@ -272,7 +265,7 @@ export class Table {
 
   #makeIndex(): SidIndex {
     return new SidIndex((slot, sid) => {
-      const { bytes, start } = this.#cell(slot)
+      const { bytes, start } = this.cell(slot)
       return isSid(bytes, start, sid)
     })
   }

@@ -8,8 +8,8 @@ const gone = { stamp: 5, until: 100 }
 function notes() {
   const target = targetOf()
   const { table } = target
-  const changes = new Changes(table, 0)
-  const before = new Changes(table, 1)
+  const changes = new Changes(table)
+  const before = new Changes(table)
   table.onLeave = (slot) => {
     changes.leave(slot)
     before.leave(slot)
@@ -114,7 +114,7 @@ describe('a session that goes', () => {
     expect(told(changes)).toEqual({ set: undefined, touched: 'set', destroyed: gone })
   })
 
-  test('leaves nothing to whoever gets its slot, who is in the list once all the same', () => {
+  test('leaves nothing to whoever gets its slot', () => {
     const { table, changes, at, told } = notes()
     const slot = at('first')
     changes.set(slot)
@@ -131,7 +131,7 @@ describe('a session that goes', () => {
     expect(told(changes)).toEqual({ third: 'set' })
   })
 
-  test('by a clear is out of the list too, while it is being written', () => {
+  test('by a clear is not told any more, while notes are being written', () => {
     const { table, changes, at } = notes()
     changes.set(at('a'))
     expect(changes.swept).toBe(false)

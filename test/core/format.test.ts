@@ -6,7 +6,7 @@ import type { CookieShape } from '../../src/core/cookie.js'
 import { type EntryRecord, FRAME_TARGET, MalformedError } from '../../src/core/format.js'
 import { RecordWriter } from '../../src/core/record-writer.js'
 import { RecordReader } from '../../src/core/records.js'
-import { bodyOf } from '../support/bodies.js'
+import { cellOf } from '../support/bodies.js'
 import { anyBody, anyNumber, anyText, ListSink, recordOf, shapes } from '../support/records.js'
 
 const cookies: (CookieShape | undefined)[] = [
@@ -48,7 +48,9 @@ const write = fc.oneof(
 function payloadOf(writes: readonly (readonly unknown[])[], writer = new RecordWriter()) {
   writer.reset()
   for (const [method, ...fields] of writes) {
-    const values = method === 'entry' ? [fields[0], bodyOf(fields[1] as string)] : fields
+    const ofEntry = method === 'entry' || method === 'touch'
+    const [record, body] = fields as [EntryRecord, string?]
+    const values = ofEntry ? [record, cellOf(record.sid, body)] : fields
     ;(writer as unknown as Record<string, (...values: unknown[]) => void>)[method as string]!(
       ...values,
     )

@@ -32,9 +32,12 @@ function create(files: MemoryFiles): Promise<Journal> {
 async function append(journal: Journal, target: MergeTarget, note: (pending: Pending) => void) {
   const pending = new Pending(target.table)
   note(pending)
-  const frames = [...journal.frames(target, pending.begin())]
+  const frames: Buffer[] = []
+  for (const frame of journal.frames(target, pending.begin())) {
+    await journal.append(frame)
+    frames.push(Buffer.from(frame))
+  }
   pending.written()
-  for (const frame of frames) await journal.append(frame)
   await journal.sync()
   return frames
 }

@@ -138,7 +138,7 @@ function walk(table: Table) {
   const found = []
   for (let slot = 0; slot < table.slots; slot++) {
     if (!table.has(slot)) continue
-    const record = recordOf({ sid: '' })
+    const record = recordOf({ sid: table.sid(slot) })
     table.read(slot, record)
     expect(table.find(record.sid)).toBe(slot)
     found.push({ record, body: textOf(table.body(slot)) })
@@ -350,36 +350,17 @@ test('the expiry that files hold is noted to the second, and forgotten with the 
   expect(table.saved(again)).toBe(0)
 })
 
-describe('flags of a slot', () => {
-  test('are told of before its session goes, however that goes, and stay with the slot', () => {
-    const table = new Table({ max: 2, maxBytes: 0 }, () => undefined)
-    const left: [string, number][] = []
-    table.onLeave = (slot) => left.push([table.sid(slot), table.flags(slot)])
-    const a = table.put(recordOf({ sid: 'a' }), bodyOf(''))
-    const b = table.put(recordOf({ sid: 'b' }), bodyOf(''))
-    expect([table.flags(a), table.flags(b), table.flags(-1), table.flags(1e6)]).toEqual([
-      0, 0, 0, 0,
-    ])
-    table.setFlags(a, 0xff)
-    table.setFlags(b, 1)
-    table.put(recordOf({ sid: 'c' }), bodyOf(''))
-    table.remove(b)
-    expect(left).toEqual([
-      ['a', 0xff],
-      ['b', 1],
-    ])
-    expect([table.flags(a), table.flags(b)]).toEqual([0xff, 1])
-    expect(table.put(recordOf({ sid: 'd' }), bodyOf(''))).toBe(b)
-    expect(table.flags(b)).toBe(1)
-  })
-
-  test('go with a clear, and none can be set of slots that are not there', () => {
-    const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
-    const slot = table.put(recordOf({ sid: 'a' }), bodyOf(''))
-    table.setFlags(slot, 3)
-    table.clear()
-    table.setFlags(slot, 3)
-    expect(table.put(recordOf({ sid: 'b' }), bodyOf(''))).toBe(slot)
-    expect(table.flags(slot)).toBe(0)
-  })
+test('a session is told of before it goes, evicted ones too, and none that a clear takes', () => {
+  const table = new Table({ max: 2, maxBytes: 0 }, () => undefined)
+  const left: [string, number][] = []
+  table.onLeave = (slot) => left.push([table.sid(slot), slot])
+  const [a, b] = ['a', 'b'].map((sid) => table.put(recordOf({ sid }), bodyOf('')))
+  table.put(recordOf({ sid: 'b' }), bodyOf('longer than before'))
+  table.put(recordOf({ sid: 'c' }), bodyOf(''))
+  table.remove(b!)
+  table.clear()
+  expect(left).toEqual([
+    ['a', a],
+    ['b', b],
+  ])
 })

@@ -1,0 +1,77 @@
+/**
+ * A number from 0 to 3 for each slot of the table, most of them 0.
+ *
+ * Two bits a slot, in parts that are made when they are needed. A walk passes over zeros, and comes
+ * by the others in the order of their slots: what those hold lies side by side in memory, so many
+ * are read in half of the time that the order in which they were noted would take. Pure.
+ */
+
+const CHUNK_BITS = 13
+const CHUNK = 1 << CHUNK_BITS
+const MASK = CHUNK - 1
+const BITS = 2
+const LARGEST = 3
+/** Slots of a word. */
+const PER_WORD = 32 / BITS
+
+class Chunk {
+  readonly words = new Uint32Array(CHUNK / PER_WORD)
+  /** Slots that are not 0. */
+  size = 0
+}
+
+export class SlotNotes {
+  readonly #chunks: (Chunk | undefined)[] = []
+  #size = 0
+
+  /** Slots that are not 0. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** 0 also where there is no such slot. */
+  get(slot: number): number {
+    const chunk = this.#chunks[slot >>> CHUNK_BITS]
+    if (chunk === undefined) return 0
+    return (chunk.words[(slot & MASK) >>> 4]! >>> ((slot & 15) * BITS)) & LARGEST
+  }
+
+  set(slot: number, note: number): void {
+    const chunk = this.#chunk(slot >>> CHUNK_BITS)
+    const word = (slot & MASK) >>> 4
+    const shift = (slot & 15) * BITS
+    const before = (chunk.words[word]! >>> shift) & LARGEST
+    const change = (note === 0 ? 0 : 1) - (before === 0 ? 0 : 1)
+    chunk.words[word]! ^= (before ^ note) << shift
+    chunk.size += change
+    this.#size += change
+  }
+
+  /** The slots that are not 0 when their turn comes. */
+  *slots(): Generator<number, void, void> {
+    for (let i = 0; i < this.#chunks.length; i++) {
+      const chunk = this.#chunks[i]
+      if (chunk === undefined) continue
+      for (let word = 0; chunk.size > 0 && word < chunk.words.length; word++) {
+        if (chunk.words[word] === 0) continue
+        const first = i * CHUNK + word * PER_WORD
+        for (let slot = first; slot < first + PER_WORD; slot++) if (this.get(slot) !== 0) yield slot
+      }
+    }
+  }
+
+  /** All are 0 again. */
+  clear(): void {
+    for (const chunk of this.#chunks) {
+      if (!chunk || chunk.size === 0) continue
+      chunk.words.fill(0)
+      chunk.size = 0
+    }
+    this.#size = 0
+  }
+
+  #chunk(index: number): Chunk {
+    while (this.#chunks.length <= index) this.#chunks.push(undefined)
+    return (this.#chunks[index] ??= new Chunk())
+  }
+}
