@@ -15,8 +15,12 @@ import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
 import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumber, journalPath } from './names.js'
+import { paced } from './pace.js'
 import { type Positions, readRecords, type Recovery } from './recover.js'
 import type { Table } from './table.js'
+
+/** Slots between two looks at the time. */
+const SLOTS_AT_ONCE = 32
 
 /** What a follower reads from and into. */
 export interface FollowContext {
@@ -168,6 +172,9 @@ export class Follower {
       // Replaced while all was restored: journals may have gone between being listed and read.
       this.#missed ||= this.#first && header.generation > this.#generation
       this.#generation = header.generation
+      const { target, clock } = this.#context
+      // As the owner does with each, since perhaps nobody else does.
+      if (!this.#standing?.equals(header.id)) await paced(target.tombstones.prune(clock.now()))
       this.#standing = header.id
       // What journals told needs no telling again.
       if (this.#snapshotId?.equals(header.id) || !(header.tail || this.#missed)) return
@@ -179,16 +186,21 @@ export class Follower {
   }
 
   async #readWhole(file: FramedFile): Promise<void> {
-    const { target, removing } = this.#context
     const seen = (this.#seen = new Set())
     const scan = await readRecords(this.#context, file, this.#merge)
     this.#seen = undefined
     if (scan.damage.length > 0 || scan.torn) return
     this.#missed = false
-    // What a whole snapshot does not hold was gone by then.
+    await paced(this.#dropMissing(file, seen))
+  }
+
+  /** What a whole snapshot does not hold was gone by then. */
+  *#dropMissing({ header }: FramedFile, seen: Set<number>): Generator<void, void, void> {
+    const { target, removing } = this.#context
     for (let slot = 0; slot < target.table.slots; slot++) {
+      if (slot % SLOTS_AT_ONCE === 0) yield
       if (!target.table.has(slot) || seen.has(slot)) continue
-      if (target.table.stamp(slot) > file.header.stamp) continue
+      if (target.table.stamp(slot) > header.stamp) continue
       if (this.own.sets.has(target.table.sid(slot))) continue
       removing(slot)
       target.table.remove(slot)

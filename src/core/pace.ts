@@ -25,6 +25,12 @@ export class Pace {
   }
 }
 
+/** Steps through long work to its end. */
+export async function paced(steps: Iterator<unknown>): Promise<void> {
+  const pace = new Pace()
+  while (!steps.next().done) if (pace.due) await pace.pause()
+}
+
 /** Chunks are gathered to about this many bytes a write; one more has room behind them. */
 const WRITE_AT_ONCE = 256 * 1024
 const GATHER_ROOM = WRITE_AT_ONCE * 1.5

@@ -15,7 +15,7 @@ import { emptyFields, type EntryRecord, FILE_ID_LENGTH } from './format.js'
 import { type Lifetime, Lifetimes } from './lifetime.js'
 import type { MergeTarget } from './merge.js'
 import type { ResolvedOptions } from './options.js'
-import { Pace } from './pace.js'
+import { Pace, paced } from './pace.js'
 import { Recorder } from './recorder.js'
 import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
@@ -324,7 +324,6 @@ export class Sessions {
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()
     }
-    const steps = this.recorder.tombstones.prune(this.#clock.now())
-    while (!steps.next().done) if (pace.due) await pace.pause()
+    await paced(this.recorder.tombstones.prune(this.#clock.now()))
   }
 }

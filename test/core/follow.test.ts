@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { KeyRing } from '../../src/core/cipher.js'
 import { Follower } from '../../src/core/follow.js'
 import { recover } from '../../src/core/recover.js'
@@ -344,6 +344,46 @@ describe('rotation', () => {
     expect(await follower.scan()).toEqual({ applied: 2, removed: 1 })
     expect(follower.sids()).toBe('bc')
     expect(follower.removed).toEqual(['a'])
+  })
+
+  test('by an owner that has dropped many: they go a few at a time', async () => {
+    owner = await open({ durability: 'snapshot', max: 200 })
+    for (let i = 0; i < 200; i++) await owner.store.set(`old ${i}`, sessionOf())
+    await owner.store.snapshot()
+    follower = await follow(owner.files, owner.clock)
+    for (let i = 0; i < 200; i++) await owner.store.set(`new ${i}`, sessionOf())
+    await owner.store.snapshot()
+    let now = 0
+    const time = vi.spyOn(performance, 'now').mockImplementation(() => (now += 2))
+    const turns = new Set<number>()
+    let immediate: NodeJS.Immediate
+    const turn = () => {
+      turns.add(follower.removed.length)
+      immediate = setImmediate(turn)
+    }
+    turn()
+    await follower.scan()
+    clearImmediate(immediate!)
+    time.mockRestore()
+    expect(follower.removed.length).toBe(200)
+    expect(turns.size).toBeGreaterThan(4)
+  })
+
+  test('forgets what can matter no more, as the owner does', async () => {
+    owner = await open({ checkPeriod: 0 })
+    follower = await follow(owner.files, owner.clock)
+    for (const sid of ['a', 'b']) {
+      const life = sid === 'a' ? 60_000 : 600_000
+      await owner.store.set(sid, sessionOf({}, endsIn(owner.clock, life)))
+      await owner.store.destroy(sid)
+    }
+    await owner.store.flush()
+    await follower.scan()
+    expect(follower.target.tombstones.size).toBe(2)
+    await owner.clock.advance(60_000)
+    await owner.store.snapshot()
+    await follower.scan()
+    expect(follower.target.tombstones.size).toBe(1)
   })
 
   test('older journals say nothing of what is newer', async () => {
