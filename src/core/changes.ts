@@ -127,7 +127,9 @@ export class Changes {
 
   /** Hands over which sessions are noted and starts afresh. */
   take(): Changed {
-    const slots = Uint32Array.from(this.slots())
+    const slots = new Uint32Array(this.#notes.size)
+    let count = 0
+    for (const slot of this.slots()) slots[count++] = slot
     const sids = [...this.#gone.keys()]
     this.reset()
     return { slots, sids }
@@ -143,7 +145,7 @@ export class Changes {
 
   /** Adds notes that are older than its own. */
   add(older: Changes): void {
-    for (const slot of older.slots()) this.#note(slot, older.#notes.get(slot))
+    this.#notes.merge(older.#notes)
     for (const [sid, removal] of older.#gone) {
       if (!this.#gone.has(sid) && !this.has(this.#table.find(sid))) this.#gone.set(sid, removal)
     }

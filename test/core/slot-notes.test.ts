@@ -34,6 +34,29 @@ test('notes are those of a map, in the order of their slots', () => {
   )
 })
 
+test('two of them merge into the larger note of each slot', () => {
+  const notesOf = (pairs: readonly (readonly [number, number])[]) => {
+    const notes = new SlotNotes()
+    for (const [at, note] of pairs) notes.set(at, note)
+    return notes
+  }
+  const pairs = fc.array(fc.tuple(slot, fc.nat(3)))
+  fc.assert(
+    fc.property(pairs, pairs, (ours, theirs) => {
+      const [notes, others, before] = [notesOf(ours), notesOf(theirs), notesOf(ours)]
+      notes.merge(others)
+      const slots = [...new Set([...before.slots(), ...others.slots()])].sort((a, b) => a - b)
+      expect([...notes.slots()]).toEqual(slots)
+      expect(notes.size).toBe(slots.length)
+      for (const one of slots) {
+        expect(notes.get(one)).toBe(Math.max(before.get(one), others.get(one)))
+      }
+      expect([...others.slots()]).toEqual([...notesOf(theirs).slots()])
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('of slots that are not there are 0', () => {
   const notes = new SlotNotes()
   expect([notes.get(-1), notes.get(0), notes.get(1e9), [...notes.slots()]]).toEqual([0, 0, 0, []])
