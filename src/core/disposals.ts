@@ -7,7 +7,7 @@
  */
 import { StoreError } from './errors.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
-import { Pace } from './pace.js'
+import { Pace, paced } from './pace.js'
 
 type Session = Record<string, unknown>
 type Disposed = [sid: string, session: Session, reason: DisposeReason]
@@ -77,10 +77,8 @@ export class Disposals<T extends Leaving> {
   }
 
   /** The same with pauses. */
-  async tellAllSoon(gone: T): Promise<void> {
-    const pace = new Pace()
-    const steps = this.#oneByOne(gone)
-    while (!steps.next().done) if (pace.due) await pace.pause()
+  tellAllSoon(gone: T): Promise<void> {
+    return paced(this.#oneByOne(gone))
   }
 
   /** Keeps and tells of one after the other: all of them would take room, decoded. */

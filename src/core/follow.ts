@@ -15,12 +15,9 @@ import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
 import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumber, journalPath } from './names.js'
-import { paced } from './pace.js'
+import { paced, SLOTS_AT_ONCE } from './pace.js'
 import { type Positions, readRecords, type Recovery } from './recover.js'
 import type { Table } from './table.js'
-
-/** Slots between two looks at the time. */
-const SLOTS_AT_ONCE = 32
 
 /** What a follower reads from and into. */
 export interface FollowContext {

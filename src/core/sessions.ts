@@ -15,7 +15,7 @@ import { emptyFields, type EntryRecord, FILE_ID_LENGTH } from './format.js'
 import { type Lifetime, Lifetimes } from './lifetime.js'
 import type { MergeTarget } from './merge.js'
 import type { ResolvedOptions } from './options.js'
-import { Pace, paced } from './pace.js'
+import { Pace, paced, SLOTS_AT_ONCE } from './pace.js'
 import { Recorder } from './recorder.js'
 import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
@@ -48,8 +48,6 @@ export interface SessionEvents {
 
 /** A touch is small where it moves the expiry by less than this, in ms, and than a tenth of the life. */
 const SMALL_MOVE = 60_000
-/** Slots between two looks at the time. A session that expires may take a good ten microseconds. */
-const SLOTS_AT_ONCE = 32
 /** So many ids are put in the order of use. */
 const SORTED_MOST = 10_000
 

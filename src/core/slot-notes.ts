@@ -12,7 +12,12 @@ const MASK = CHUNK - 1
 const BITS = 2
 const LARGEST = 3
 /** Slots of a word. */
-const PER_WORD = 32 / BITS
+const WORD_BITS = 4
+const PER_WORD = 1 << WORD_BITS
+
+/** In which word of its chunk the note of a slot stands, and how many bits from its end. */
+const wordOf = (slot: number): number => (slot & MASK) >>> WORD_BITS
+const shiftOf = (slot: number): number => (slot & (PER_WORD - 1)) * BITS
 
 class Chunk {
   readonly words = new Uint32Array(CHUNK / PER_WORD)
@@ -33,13 +38,13 @@ export class SlotNotes {
   get(slot: number): number {
     const chunk = this.#chunks[slot >>> CHUNK_BITS]
     if (chunk === undefined) return 0
-    return (chunk.words[(slot & MASK) >>> 4]! >>> ((slot & 15) * BITS)) & LARGEST
+    return (chunk.words[wordOf(slot)]! >>> shiftOf(slot)) & LARGEST
   }
 
   set(slot: number, note: number): void {
     const chunk = this.#chunk(slot >>> CHUNK_BITS)
-    const word = (slot & MASK) >>> 4
-    const shift = (slot & 15) * BITS
+    const word = wordOf(slot)
+    const shift = shiftOf(slot)
     const before = (chunk.words[word]! >>> shift) & LARGEST
     const change = (note === 0 ? 0 : 1) - (before === 0 ? 0 : 1)
     chunk.words[word]! ^= (before ^ note) << shift
