@@ -25,8 +25,8 @@ export interface SessionCodec {
    * holds until the next call.
    */
   encode(session: object, sid?: string): Span
-  /** Decodes a body into a fresh plain object. */
-  decode(body: Span): Record<string, unknown>
+  /** Decodes a body into a fresh plain object, with `cookie` as one more key where it is given. */
+  decode(body: Span, cookie?: object): Record<string, unknown>
   /** The shared structures in the order of their indexes; append-only. */
   readonly structures: readonly (readonly string[])[]
   /** Takes over the structures of a file, from id `from` on, if that is possible. */
@@ -95,15 +95,13 @@ export class Codec implements SessionCodec {
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` for a body that is not whole, or no session */
-  decode(body: Span): Record<string, unknown> {
-    let session: unknown
+  decode(body: Span, cookie?: object): Record<string, unknown> {
     try {
-      session = this.#unpack(body)
+      return this.#unpack(body, cookie)
     } catch {
       // The error underneath may quote the session.
       throw undecodable()
     }
-    return asSession(session)
   }
 
   /**
@@ -143,7 +141,7 @@ export class Codec implements SessionCodec {
     return span
   }
 
-  #unpack({ bytes, start: from, end: stop }: Span): unknown {
+  #unpack({ bytes, start: from, end: stop }: Span, cookie?: object): Record<string, unknown> {
     let header = numberAt(bytes, from)
     let start = from + numberSize(bytes, from)
     const length = header >>> 2
@@ -156,14 +154,15 @@ export class Codec implements SessionCodec {
     const encoding = ENCODINGS[header & 3]
     const end = start + length
     const textAt = end + packed
-    if (encoding === undefined || length === 0 || textAt > stop) return undefined
-    if (encoding === 'utf16le' && (stop - textAt) % 2 !== 0) return undefined
+    if (encoding === undefined || length === 0 || textAt > stop) throw undecodable()
+    if (encoding === 'utf16le' && (stop - textAt) % 2 !== 0) throw undecodable()
     const text = bytes.toString(encoding, textAt, stop)
     // What a decoder puts in the place of bytes that are no text may be in the text itself.
     if (encoding === 'utf8' && text.includes('\ufffd')) {
-      if (!Buffer.from(text).equals(bytes.subarray(textAt, stop))) return undefined
+      if (!Buffer.from(text).equals(bytes.subarray(textAt, stop))) throw undecodable()
     }
-    return this.#inflater.session({ bytes, start, end }, text, { bytes, start: end, end: textAt })
+    const opaque = packed === 0 ? '' : bytes.toString('base64url', end, textAt)
+    return this.#inflater.session({ bytes, start, end }, text, opaque, cookie)
   }
 }
 
@@ -237,7 +236,7 @@ export class SerializerCodec implements SessionCodec {
   }
 
   /** @throws StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object */
-  decode({ bytes, start, end }: Span): Record<string, unknown> {
+  decode({ bytes, start, end }: Span, cookie?: object): Record<string, unknown> {
     let value: unknown
     try {
       value = this.#serializer.parse(bytes.toString('utf8', start, end))
@@ -245,7 +244,11 @@ export class SerializerCodec implements SessionCodec {
       // The error underneath may quote the session.
       throw undecodable()
     }
-    return asSession(value)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw undecodable()
+    if (Object.getPrototypeOf(value) !== Object.prototype) throw undecodable()
+    const session = value as Record<string, unknown>
+    if (cookie) session['cookie'] = cookie
+    return session
   }
 
   /** Bodies need no structures: true for an empty list. */
@@ -269,12 +272,6 @@ function dataOf(session: object): Record<string, unknown> {
   return Object.fromEntries(
     dataKeys(seen).map((key) => [key, (seen as Record<string, unknown>)[key]]),
   )
-}
-
-function asSession(value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw undecodable()
-  if (Object.getPrototypeOf(value) !== Object.prototype) throw undecodable()
-  return value as Record<string, unknown>
 }
 
 const SHOWN_KEYS = 12

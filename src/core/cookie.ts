@@ -122,11 +122,11 @@ export class CookieShapes {
   }
 
   #likeOthers(form: ExpiresForm, keys: string[]): Pick<CookieShape, 'keys' | 'maker'> {
-    const made = form === 'absent' || form === 'other' ? keys : [...keys, 'expires']
-    const name = JSON.stringify([keys.length, ...made])
+    const last = form === 'absent' || form === 'other' ? undefined : 'expires'
+    const name = JSON.stringify([last, ...keys])
     let alike = this.#alike.get(name)
     if (!alike) {
-      alike = { keys, maker: keys.includes('__proto__') ? undefined : new ObjectMaker(made) }
+      alike = { keys, maker: keys.includes('__proto__') ? undefined : new ObjectMaker(keys, last) }
       if (this.#alike.size >= INTERNED_MOST) this.#alike.clear()
       this.#alike.set(name, alike)
     }
@@ -156,20 +156,34 @@ export function impliedExpiry(cookie: CookieShape | undefined, expires: number):
 
 /** A fresh cookie object as JSON would have brought it back. */
 export function restoreCookie(shape: CookieShape, expires: number): Record<string, unknown> {
-  const { form, values } = shape
-  let next = 0
-  const cookie =
-    shape.maker?.make(() => values[next++], 0) ??
-    (JSON.parse(shapeText(shape)) as [string, Fields])[1]
-  if (form === 'date' && !Number.isNaN(expires)) cookie['expires'] = isoText(expires)
-  else if (form === 'null' || form === 'date') cookie['expires'] = null
-  else if (form === 'false') cookie['expires'] = false
+  const { form, values, maker } = shape
+  const told = toldExpiry(form, expires)
+  if (maker) {
+    fields = values
+    next = 0
+    return maker.make(nextField, 0, told)
+  }
+  const [, cookie] = JSON.parse(shapeText(shape)) as [string, Fields]
+  if (form !== 'absent' && form !== 'other') cookie['expires'] = told
   return cookie
 }
 
+/** Of the cookie that is being made; a function of its own for each would cost as much as the fields. */
+let fields: readonly unknown[] = []
+let next = 0
+const nextField = () => fields[next++]
+
+/** What a cookie says of its expiry, but for one of the form `'other'`, whose field it is. */
+function toldExpiry(form: ExpiresForm, expires: number): string | false | null {
+  if (form === 'date' && !Number.isNaN(expires)) return isoText(expires)
+  return form === 'false' ? false : null
+}
+
 const DAY = 86_400_000
-const TWO = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'))
-const THREE = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'))
+/** What a text of a moment is put together from. */
+const MINUTES = Array.from({ length: 1440 }, (_, n) => `${two(Math.floor(n / 60))}:${two(n % 60)}:`)
+const SECONDS = Array.from({ length: 60 }, (_, n) => `${two(n)}.`)
+const MILLISECONDS = Array.from({ length: 1000 }, (_, n) => `${String(n).padStart(3, '0')}Z`)
 let knownDay = NaN
 let knownDate = ''
 
@@ -186,10 +200,14 @@ export function isoText(moment: number): string {
     knownDay = day
   }
   const ms = time - day * DAY
-  const minutes = Math.floor(ms / 60_000)
-  const seconds = Math.floor(ms / 1000) % 60
-  const clock = `${TWO[Math.floor(minutes / 60)]!}:${TWO[minutes % 60]!}:${TWO[seconds]!}`
-  return `${knownDate}${clock}.${THREE[ms % 1000]!}Z`
+  const seconds = Math.floor(ms / 1000)
+  const minutes = Math.floor(seconds / 60)
+  const rest = SECONDS[seconds % 60]! + MILLISECONDS[ms % 1000]!
+  return knownDate + (MINUTES[minutes]! + rest)
+}
+
+function two(n: number): string {
+  return String(n).padStart(2, '0')
 }
 
 type Fields = Record<string, unknown>

@@ -6,13 +6,13 @@
  * tokens and the text are worth.
  */
 import { ObjectMaker } from './object-maker.js'
-import { packedBytes } from './packing.js'
 import type { Shapes } from './shapes.js'
-import { type Span, spanOf } from './span.js'
+import type { Span } from './span.js'
 import { TokenReader } from './token-reader.js'
 import { DEEPEST, Kind, Special, special, VIEWS } from './tokens.js'
 import { WIDE } from './wide.js'
 
+const OBJECT = special(Special.object)
 const PACKED = special(Special.packed)
 /** Stands for what is left out; never part of a session. */
 const ABSENT = Symbol('absent')
@@ -20,20 +20,20 @@ const ABSENT = Symbol('absent')
 /** What is no flattened session. The codec answers it; it says nothing of the session. */
 export class NoSessionError extends Error {}
 
-const NOTHING = spanOf(Buffer.alloc(0))
-
 /** Makes sessions anew, one after the other. */
 export class Inflater {
   readonly #shapes: Shapes
   /** Of records, by the id of their structure, whose keys were checked when it was adopted. */
   readonly #makers: ObjectMaker[] = []
+  /** Of records that are sessions, with room for the cookie: adding it to one costs as much again. */
+  readonly #sessionMakers: ObjectMaker[] = []
   readonly #next = (depth: number): unknown => this.#value(depth)
   /** Whether a key of a record may have been left out. */
   #lacking = false
   readonly #tokens = new TokenReader()
   #text = ''
   #position = 0
-  #packed: Span = NOTHING
+  #packed = ''
   #packedAt = 0
 
   constructor(shapes: Shapes) {
@@ -43,28 +43,49 @@ export class Inflater {
   /**
    * The session of `tokens`, and of all of `text` and `packed`.
    *
+   * @param packed the characters that were packed, of all strings behind each other
+   * @param cookie what the session gets as its `cookie`; `undefined`: it gets none
    * @throws NoSessionError, NoTokensError, and what the language throws at impossible values
    */
-  session(tokens: Span, text: string, packed: Span): unknown {
+  session(tokens: Span, text: string, packed: string, cookie?: object): Record<string, unknown> {
     this.#tokens.begin(tokens)
     this.#text = text
     this.#position = 0
     this.#packed = packed
-    this.#packedAt = packed.start
+    this.#packedAt = 0
     this.#lacking = false
-    const session = this.#value(0)
+    const session = this.#session(cookie)
     const whole =
-      this.#tokens.done && this.#position === text.length && this.#packedAt === packed.end
+      this.#tokens.done && this.#position === text.length && this.#packedAt === packed.length
     if (!whole) throw new NoSessionError()
     return session
   }
 
+  #session(cookie: object | undefined): Record<string, unknown> {
+    const token = this.#raw()
+    if (token === OBJECT) {
+      const session = this.#object(1)
+      if (cookie) session['cookie'] = cookie
+      return session
+    }
+    if (token % 4 !== Kind.record) throw new NoSessionError()
+    return this.#record((token - Kind.record) / 4, 1, cookie)
+  }
+
   #value(depth: number): unknown {
-    const token = this.#tokens.next()
+    const first = this.#tokens.first()
+    if (first <= 0x7f) return this.#meant(first, depth)
+    // A token of one byte that is negative: −1 − n.
+    if (first >= 0xe0) return 0xff - first
+    const token = this.#tokens.rest(first)
     if (typeof token !== 'number') return token
     if (token < 0) return Number.isSafeInteger(token) ? -1 - token : token
     if (!Number.isInteger(token)) return token
     if (token > 0x7fffffff) throw new NoSessionError()
+    return this.#meant(token, depth)
+  }
+
+  #meant(token: number, depth: number): unknown {
     const n = token >>> 2
     switch (token & 3) {
       case Kind.text:
@@ -78,11 +99,13 @@ export class Inflater {
     }
   }
 
-  #record(id: number, depth: number): unknown {
+  #record(id: number, depth: number, cookie?: object): Record<string, unknown> {
     const keys = this.#shapes.list[id]
     if (!keys) throw new NoSessionError()
-    const maker = (this.#makers[id] ??= new ObjectMaker(keys))
-    const record = maker.make(this.#next, depth)
+    const maker = cookie
+      ? (this.#sessionMakers[id] ??= new ObjectMaker(keys, 'cookie'))
+      : (this.#makers[id] ??= new ObjectMaker(keys))
+    const record = maker.make(this.#next, depth, cookie)
     if (!this.#lacking) return record
     return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== ABSENT))
   }
@@ -139,10 +162,10 @@ export class Inflater {
   #opaque(): string {
     const length = this.#length()
     const from = this.#packedAt
-    const to = from + packedBytes(length)
-    if (to > this.#packed.end) throw new NoSessionError()
+    const to = from + length - (length & 3)
+    if (to > this.#packed.length) throw new NoSessionError()
     this.#packedAt = to
-    return this.#packed.bytes.toString('base64url', from, to) + this.#characters(length & 3)
+    return this.#packed.slice(from, to) + this.#characters(length & 3)
   }
 
   #dotted(): string {
@@ -158,7 +181,7 @@ export class Inflater {
     return parts.join('.')
   }
 
-  #object(depth: number): unknown {
+  #object(depth: number): Record<string, unknown> {
     const count = this.#length()
     this.#expect(count)
     const object: Record<string, unknown> = count > 1 ? dictionary() : {}

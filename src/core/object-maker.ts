@@ -13,46 +13,63 @@ const MADE_BEFORE = 4
 const MOST_KEYS = 64
 const OWN = { writable: true, enumerable: true, configurable: true }
 
-type Constructor = new (next: (depth: number) => unknown, depth: number) => Record<string, unknown>
+type Make = (
+  next: (depth: number) => unknown,
+  depth: number,
+  last: unknown,
+) => Record<string, unknown>
 
 export class ObjectMaker {
   readonly #keys: readonly string[]
+  readonly #last: string | undefined
   #made = 0
-  #Made: Constructor | undefined
+  #make: Make | undefined
 
-  /** @param keys any text but `__proto__` */
-  constructor(keys: readonly string[]) {
+  /**
+   * @param keys any text but `__proto__`
+   * @param last one more key, whose value is known before the others are
+   */
+  constructor(keys: readonly string[], last?: string) {
     this.#keys = keys
+    this.#last = last
   }
 
   /**
    * @param next called for each value, in the order of the keys
    * @param depth what `next` is called with
+   * @param last the value of the last key, where there is one
    */
-  make(next: (depth: number) => unknown, depth: number): Record<string, unknown> {
-    if (this.#Made) return new this.#Made(next, depth)
+  make(next: (depth: number) => unknown, depth: number, last?: unknown): Record<string, unknown> {
+    if (this.#make) return this.#make(next, depth, last)
     if (++this.#made === MADE_BEFORE && this.#keys.length <= MOST_KEYS) this.#compile()
     const object: Record<string, unknown> = {}
-    for (const key of this.#keys) {
-      const value = next(depth)
-      if (key in object) Object.defineProperty(object, key, { ...OWN, value })
-      else object[key] = value
-    }
+    for (const key of this.#keys) set(object, key, next(depth))
+    if (this.#last !== undefined) set(object, this.#last, last)
     return object
   }
 
+  /** The values come first and the object after them: V8 makes it in one go, not class by hidden class. */
   #compile(): void {
+    const keys = this.#last === undefined ? this.#keys : [...this.#keys, this.#last]
     // Perhaps these can't be set, as where the prototype is frozen.
-    if (this.#keys.some((key) => key in Object.prototype)) return
-    const fields = this.#keys.map((key) => `this[${JSON.stringify(key)}] = next(depth)`)
-    const body = `'use strict'; ${fields.join('; ')}`
+    if (keys.some((key) => key in Object.prototype)) return
+    const names = keys.map((_, i) => `v${i}`)
+    const stores = keys.map((key, i) => `this[${JSON.stringify(key)}] = v${i}`)
+    const values = keys.map((_, i) => (i < this.#keys.length ? 'next(depth)' : 'last'))
+    const code = `'use strict'
+      function Made(${names.join()}) { ${stores.join('; ')} }
+      Made.prototype = Object.prototype
+      return (next, depth, last) => new Made(${values.join()})`
     try {
       // eslint-disable-next-line @typescript-eslint/no-implied-eval -- keys are quoted
-      const made = new Function('next', 'depth', body) as unknown as Constructor
-      made.prototype = Object.prototype
-      this.#Made = made
+      this.#make = (new Function(code) as () => Make)()
     } catch {
       // Forbidden, as by --disallow-code-generation-from-strings.
     }
   }
+}
+
+function set(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key in object) Object.defineProperty(object, key, { ...OWN, value })
+  else object[key] = value
 }

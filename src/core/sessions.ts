@@ -281,10 +281,9 @@ export class Sessions {
   }
 
   #decode(slot: number, table = this.#table): Session {
-    const session = this.#codec.decode(table.body(slot))
-    const cookie = table.cookie(slot)
-    if (cookie) session['cookie'] = restoreCookie(cookie, table.cookieExpires(slot))
-    return session
+    const shape = table.cookie(slot)
+    const cookie = shape && restoreCookie(shape, table.cookieExpires(slot))
+    return this.#codec.decode(table.body(slot), cookie)
   }
 
   #expire(slot: number): void {

@@ -42,13 +42,22 @@ export class TokenReader {
 
   /** The next token. @throws NoTokensError where there is none */
   next(): Token {
-    if (this.left-- <= 0 || this.#at >= this.#end) throw new NoTokensError()
-    const first = this.#bytes[this.#at++]!
+    const first = this.first()
     if (first <= 0x7f) return first
-    return first >= 0xe0 ? first - 0x100 : this.#longer(first)
+    return first >= 0xe0 ? first - 0x100 : this.rest(first)
   }
 
-  #longer(first: number): Token {
+  /**
+   * The first byte of the next token, which is all of most: up to 0x7f it is the token, from 0xe0 on it
+   * is so much less than 0x100; else {@link rest} must follow. @throws NoTokensError where there is none
+   */
+  first(): number {
+    if (this.left-- <= 0 || this.#at >= this.#end) throw new NoTokensError()
+    return this.#bytes[this.#at++]!
+  }
+
+  /** The token that begins with this byte. @throws NoTokensError where there is none */
+  rest(first: number): Token {
     const bytes = this.#bytes
     switch (first) {
       case 0xc0:

@@ -7,7 +7,7 @@ import { asJsonSees, explainDepth, Flattening, TooDeepError } from '../../src/co
 import { Inflater } from '../../src/core/inflate.js'
 import { Packing } from '../../src/core/packing.js'
 import { Shapes } from '../../src/core/shapes.js'
-import { type Span, spanOf } from '../../src/core/span.js'
+import { spanOf } from '../../src/core/span.js'
 import { DEEPEST, type Token } from '../../src/core/tokens.js'
 import { data, objectOf } from './codec-data.js'
 
@@ -16,11 +16,12 @@ const packr = new Packr({ useRecords: false })
 function flatten(
   session: object,
   shapes = new Shapes(),
-): { tokens: Token[]; text: string; packed: Span } {
+): { tokens: Token[]; text: string; packed: string } {
   const packing = new Packing()
   const flat = new Flattening(shapes, undefined, packing)
   flat.session(session)
-  return { tokens: flat.tokens, text: flat.text, packed: packing.packed }
+  const { bytes, start, end } = packing.packed
+  return { tokens: flat.tokens, text: flat.text, packed: bytes.toString('base64url', start, end) }
 }
 
 /** There and back. */

@@ -11,22 +11,66 @@ import { DEEPEST } from '../../src/core/tokens.js'
 
 const packr = new Packr({ useRecords: false })
 
-function inflate(
+function session(
   tokens: readonly unknown[],
   text = '',
   list: string[][] = [['a', 'b']],
   packed = '',
-): unknown {
+  cookie?: object,
+): Record<string, unknown> {
   const shapes = new Shapes()
   shapes.adopt(list)
-  return new Inflater(shapes).session(
-    spanOf(packr.pack(tokens)),
-    text,
-    spanOf(Buffer.from(packed, 'base64url')),
-  )
+  return new Inflater(shapes).session(spanOf(packr.pack(tokens)), text, packed, cookie)
+}
+
+/** The value of these tokens, which a session has under a key without characters. */
+function inflate(tokens: readonly unknown[], ...rest: [string?, string[][]?, string?]): unknown {
+  return session([3, 1, 0, ...tokens], ...rest)['']
 }
 
 describe('Inflater', () => {
+  it('makes sessions of records and of objects, and of nothing else', () => {
+    assert.deepStrictEqual(session([1, -1, null]), { a: 0, b: null })
+    assert.deepStrictEqual(session([3, 1, 1, true], 'x'), { x: true })
+    for (const tokens of [
+      [],
+      [null],
+      [-1],
+      [0],
+      [2],
+      [6, -1],
+      [0.5],
+      [-3, -1, -1],
+      [5, -1, -1],
+      [1.5, -1, -1],
+      [35, 0],
+      [39, 0],
+    ]) {
+      assert.throws(() => session(tokens), JSON.stringify(tokens))
+    }
+  })
+
+  it('gives them their cookie, last of all, as often as it is asked', () => {
+    const shapes = new Shapes()
+    shapes.adopt([['a', 'b']])
+    const inflater = new Inflater(shapes)
+    for (const [tokens, data] of [
+      [[1, -1, null], { a: 0, b: null }],
+      [[1, 15, null], { b: null }],
+      [[3, 2, 0, null, 0, true], { '': true }],
+      [[3, 0], {}],
+    ] as const) {
+      const span = spanOf(packr.pack(tokens))
+      for (let time = 0; time < 8; time++) {
+        const cookie = { path: '/' }
+        const entries = Object.entries(inflater.session(span, '', '', cookie))
+        assert.deepStrictEqual(entries, [...Object.entries(data), ['cookie', cookie]])
+        assert.equal(entries.at(-1)?.[1], cookie)
+        assert.deepStrictEqual(inflater.session(span, '', ''), data)
+      }
+    }
+  })
+
   it('refuses tokens and contents that mean nothing', () => {
     for (const tokens of [
       [],
@@ -119,8 +163,8 @@ describe('Inflater', () => {
           .flat(),
         -1,
       ]
-      assert.doesNotThrow(() => inflate(deep(DEEPEST)))
-      assert.throws(() => inflate(deep(DEEPEST + 2)))
+      assert.doesNotThrow(() => inflate(deep(DEEPEST - 1)))
+      assert.throws(() => inflate(deep(DEEPEST + 1)))
       assert.throws(() => inflate(deep(50_000)))
     }
   })

@@ -33,6 +33,18 @@ describe('ObjectMaker', () => {
     )
   })
 
+  it('adds the key whose value is known before, last of all', () => {
+    const maker = new ObjectMaker(['b', 'c'], 'a')
+    for (let time = 0; time < 8; time++) {
+      const made = maker.make((depth) => depth, 1, time)
+      expect(Object.entries(made)).toEqual([
+        ['b', 1],
+        ['c', 1],
+        ['a', time],
+      ])
+    }
+  })
+
   it('hands the depth on, and makes a fresh object each time', () => {
     const maker = new ObjectMaker(['a', 'b'])
     const made = Array.from({ length: 8 }, (_, n) => maker.make((depth) => depth, n))
