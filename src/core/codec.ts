@@ -11,7 +11,13 @@
 import { StoreError, withCode } from './errors.js'
 import { asJsonSees, explainDepth, Flattening, TooDeepError, TooManyError } from './flatten.js'
 import { Inflater } from './inflate.js'
-import { type Packer, Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from './msgpack.js'
+import {
+  type Packer,
+  Packr,
+  RESERVE_START_SPACE,
+  RESET_BUFFER_MODE,
+  REUSE_BUFFER_MODE,
+} from './msgpack.js'
 import { Packing } from './packing.js'
 import { dataKeys, isStructureList, Shapes } from './shapes.js'
 import { lengthOf, type Span, spanOf } from './span.js'
@@ -44,7 +50,10 @@ const HEADER = 2 * NUMBER
 const ENCODINGS = ['latin1', 'utf8', 'utf16le'] as const
 /** UTF-16 is read several times as quickly as UTF-8, which is worth this much more memory. */
 const UTF16_MOST = 1.25
-const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
+/** So many characters of a text tell well enough how long it is in UTF-8: counting all takes longer than writing them. */
+const SAMPLE = 64
+/** Leaves room for the header in front. */
+const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE | RESERVE_START_SPACE | HEADER
 
 /** The built-in encoding. */
 export class Codec implements SessionCodec {
@@ -120,25 +129,39 @@ export class Codec implements SessionCodec {
   }
 
   #pack(list: readonly Token[], packed: Span, text: string): Span {
-    const tokens = this.#packr.pack(list, PACK_MODE) as Buffer & { start: number; end: number }
-    const length = tokens.end - tokens.start
-    const packedLength = lengthOf(packed)
+    const target = this.#packr.pack(list, PACK_MODE) as Buffer & { start: number; end: number }
     const wide = WIDE.test(text)
-    const room = HEADER + length + packedLength + text.length * (wide ? 3 : 1)
-    const target = room <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(room)
-    tokens.copy(target, HEADER, tokens.start, tokens.end)
-    packed.bytes.copy(target, HEADER + length, packed.start, packed.end)
-    const at = HEADER + length + packedLength
     const mode = wide ? wideMode(text) : Mode.latin1
     const span = this.#packed
     span.bytes = target
-    if (packedLength === 0) span.start = writeBefore(target, HEADER, length * 4 + mode)
-    else {
-      const second = writeBefore(target, HEADER, packedLength * 4 + mode)
-      span.start = writeBefore(target, second, length * 4 + Mode.packed)
+    span.start = target.start + HEADER
+    span.end = target.end
+    const length = lengthOf(span)
+    const packedLength = lengthOf(packed)
+    this.#makeRoom(packedLength + text.length * (wide ? 3 : 1))
+    const { bytes } = span
+    if (packedLength > 0) {
+      span.end += packed.bytes.copy(bytes, span.end, packed.start, packed.end)
+      span.start = writeBefore(bytes, span.start, packedLength * 4 + mode)
     }
-    span.end = at + target.write(text, at, ENCODINGS[mode])
+    span.start = writeBefore(
+      bytes,
+      span.start,
+      length * 4 + (packedLength > 0 ? Mode.packed : mode),
+    )
+    if (text !== '') span.end += bytes.write(text, span.end, ENCODINGS[mode])
     return span
+  }
+
+  /** Moves the tokens where msgpackr's buffer, which nothing else is in behind them, has not so much room. */
+  #makeRoom(room: number): void {
+    const span = this.#packed
+    if (span.end + room <= span.bytes.length) return
+    const all = HEADER + lengthOf(span) + room
+    const target = all <= SCRATCH ? this.#scratch : Buffer.allocUnsafeSlow(all)
+    span.end = HEADER + span.bytes.copy(target, HEADER, span.start, span.end)
+    span.bytes = target
+    span.start = HEADER
   }
 
   #unpack({ bytes, start: from, end: stop }: Span, cookie?: object): Record<string, unknown> {
@@ -166,9 +189,18 @@ export class Codec implements SessionCodec {
   }
 }
 
-/** How text stands in a body that latin1 has not all the characters of. */
+/** How text stands in a body that latin1 has not all the characters of, by a sample of these. */
 function wideMode(text: string): number {
-  const worth = text.length * 2 <= Buffer.byteLength(text) * UTF16_MOST
+  const step = Math.ceil(text.length / SAMPLE)
+  let characters = 0
+  let bytes = 0
+  for (let at = 0; at < text.length; at += step) {
+    const code = text.charCodeAt(at)
+    characters++
+    // Two of surrogates make four bytes.
+    bytes += code < 0x80 ? 1 : code < 0x800 || (code & 0xf800) === 0xd800 ? 2 : 3
+  }
+  const worth = characters * 2 <= bytes * UTF16_MOST
   return worth || !text.isWellFormed() ? Mode.utf16 : Mode.utf8
 }
 

@@ -5,7 +5,8 @@
 import type * as msgpackr from 'msgpackr'
 import * as entry from 'msgpackr/pack'
 
-export const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = entry as unknown as typeof msgpackr
+export const { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } =
+  entry as unknown as typeof msgpackr
 /** An instance of {@link Packr}. */
 export type Packer = msgpackr.Packr
 
