@@ -12,6 +12,7 @@ import { StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
 import { FramedFile } from './framed-file.js'
 import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
+import { ONE_DAY } from './lifetime.js'
 import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumber, journalPath } from './names.js'
@@ -34,11 +35,14 @@ export interface FollowContext {
   emptied: (gone: Table) => void
 }
 
+/** How long after a destroyed session's last known expiry a later one may still come to be known. */
+const LATE = ONE_DAY
+
 /** What a merge amounted to. */
 export type MergeReport = Pick<MergeCounts, 'applied' | 'removed'>
 
 export class Follower {
-  readonly own: OwnChanges = { sets: new Set(), made: new Set(), removals: new Set(), cleared: 0 }
+  readonly own: OwnChanges = { sets: new Set(), made: new Set(), removals: new Map(), cleared: 0 }
   readonly #context: FollowContext
   readonly #merge: Merge
   #positions: Positions
@@ -169,9 +173,7 @@ export class Follower {
       // Replaced while all was restored: journals may have gone between being listed and read.
       this.#missed ||= this.#first && header.generation > this.#generation
       this.#generation = header.generation
-      const { target, clock } = this.#context
-      // As the owner does with each, since perhaps nobody else does.
-      if (!this.#standing?.equals(header.id)) await paced(target.tombstones.prune(clock.now()))
+      if (!this.#standing?.equals(header.id)) await paced(this.#forgetRemovals())
       this.#standing = header.id
       // What journals told needs no telling again.
       if (this.#snapshotId?.equals(header.id) || !(header.tail || this.#missed)) return
@@ -179,6 +181,18 @@ export class Follower {
       this.#snapshotId = header.id
     } finally {
       await file.close()
+    }
+  }
+
+  /** With each new snapshot, as the owner does: perhaps nobody else does it here. */
+  *#forgetRemovals(): Generator<void, void, void> {
+    const { target, clock } = this.#context
+    const now = clock.now()
+    yield* target.tombstones.prune(now)
+    let seen = 0
+    for (const [sid, until] of this.own.removals) {
+      if (until + LATE <= now) this.own.removals.delete(sid)
+      if (++seen % SLOTS_AT_ONCE === 0) yield
     }
   }
 

@@ -44,7 +44,8 @@ export interface OwnChanges {
   sets: Set<string>
   /** Those of {@link sets} that were not known before. */
   made: Set<string>
-  removals: Set<string>
+  /** Destroyed, with the latest expiry that the other process is known to have given each. */
+  removals: Map<string, number>
   /** The stamp of a clear; 0: none. */
   cleared: number
 }
@@ -140,8 +141,10 @@ export class Merge implements RecordSink {
     if (record.used > this.stamp) this.stamp = record.used
     const { table, tombstones } = this.#target
     const { own, events } = this.#options
-    if (own?.removals.has(record.sid)) {
+    const until = own?.removals.get(record.sid)
+    if (own && until !== undefined) {
       // Destroyed here: the removal is kept until the expiry that the other process gave it.
+      own.removals.set(record.sid, Math.max(until, record.expires))
       const removal = tombstones.get(record.sid)
       if (removal) tombstones.add(record.sid, removal.stamp, record.expires)
       return

@@ -96,7 +96,7 @@ export class Owning {
     const { table, tombstones } = target
     // First, since no note of a slot outlasts it. It covers what this process never came to know.
     if (own.cleared > 0) this.persistence.clear(own.cleared)
-    for (const sid of own.removals) {
+    for (const sid of own.removals.keys()) {
       const slot = table.find(sid)
       if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
       const removal = tombstones.get(sid)

@@ -13,7 +13,7 @@ import { type Removal, Tombstones } from './tombstones.js'
 
 export class Recorder {
   /** Where changes are noted; `undefined` where there are no files. */
-  tenure: Pick<Tenure, 'own' | 'persistence'> | undefined
+  tenure: Pick<Tenure, 'own' | 'persistence' | 'lost'> | undefined
   readonly tombstones = new Tombstones()
   readonly #table: Table
   readonly #stamps: Stamps
@@ -43,15 +43,17 @@ export class Recorder {
 
   /** The expiry of a session is about to move. */
   moved(sid: string, before: number, after: number): void {
-    if (after < before && this.tenure) this.tombstones.shortened(sid, before)
+    if (after < before && this.#remembers) this.tombstones.shortened(sid, before)
   }
 
   /** The session, which was to expire at `expires`, was destroyed and is about to leave the table. */
   removed(sid: string, expires: number): void {
     if (!this.tenure) return
     const stamp = this.#stamps.next(this.#clock.now())
-    const removal = this.tombstones.add(sid, stamp, expires)
-    this.tenure.own?.removals.add(sid)
+    const removal = this.#remembers
+      ? this.tombstones.add(sid, stamp, expires)
+      : { stamp, until: expires }
+    this.tenure.own?.removals.set(sid, removal.until)
     this.#forget(sid)
     this.tenure.persistence?.remove(sid, removal)
   }
@@ -98,7 +100,8 @@ export class Recorder {
     if (own) {
       // While another process owns the files, all are destroyed one by one for it.
       for (let slot = 0; slot < this.#table.slots; slot++) {
-        if (this.#table.has(slot)) own.removals.add(this.#table.sid(slot))
+        if (this.#table.has(slot))
+          own.removals.set(this.#table.sid(slot), this.#table.expires(slot))
       }
       own.sets.clear()
       own.made.clear()
@@ -112,6 +115,11 @@ export class Recorder {
     this.tombstones.clear(stamp)
     if (this.tenure.own) this.tenure.own.cleared = stamp
     this.tenure.persistence?.clear(stamp)
+  }
+
+  /** Whether a file may be read or written here that holds what has gone. */
+  get #remembers(): boolean {
+    return this.tenure !== undefined && !this.tenure.lost
   }
 
   /** Nothing of the session that was changed here is left to write. */

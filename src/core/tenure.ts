@@ -77,6 +77,11 @@ export class Tenure {
     return this.#waiting?.own
   }
 
+  /** Whether another process has taken the files from this one, for good. */
+  get lost(): boolean {
+    return this.#owning?.lost !== undefined
+  }
+
   /** Whether each change is on disk before it is answered. */
   get prompt(): boolean {
     const { durability } = this.#context.options
@@ -105,7 +110,7 @@ export class Tenure {
   }
 
   get ownership(): Ownership {
-    if (this.#owning && !this.#owning.lost && !this.#closed) {
+    if (this.#owning && !this.lost && !this.#closed) {
       const since = new Date(this.#lease.since)
       return { role: 'owner', ownerPid: process.pid, since, waited: false }
     }
@@ -156,8 +161,7 @@ export class Tenure {
     // Another process goes on with what it has; with nobody there, what was asked for has failed.
     if (unwritten?.code === 'ERR_OWNED') this.#context.onError(unwritten)
     try {
-      const { lost, persistence } = this.#owning ?? {}
-      await (lost ? persistence?.release() : persistence?.close())
+      await (this.lost ? this.persistence?.release() : this.persistence?.close())
       if (unwritten?.code === 'ERR_WRITE') throw unwritten
     } finally {
       this.#closed = true
@@ -172,7 +176,7 @@ export class Tenure {
    */
   flushSync(lives: boolean): void {
     if (this.#closed) return
-    const writing = this.#owning?.lost ? undefined : this.persistence
+    const writing = this.lost ? undefined : this.persistence
     if (lives) {
       writing?.flushSync()
       return
@@ -262,8 +266,8 @@ export class Tenure {
 
   /** What closing loses, where this process never owned the files. */
   #unwritten(): StoreError {
-    const { sets, removals } = this.own ?? { sets: new Set(), removals: new Set() }
-    const sessions = sets.size + removals.size
+    const { own } = this
+    const sessions = own ? own.sets.size + own.removals.size : 0
     return unwrittenError(this.#context.path, this.#waiting?.owner?.pid ?? 0, sessions)
   }
 

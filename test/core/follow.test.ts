@@ -487,7 +487,7 @@ describe('own changes', () => {
     const { table, tombstones } = follower.target
     table.remove(table.find('a'))
     tombstones.add('a', 1, owner.clock.time + 1000)
-    own().removals.add('a')
+    own().removals.set('a', owner.clock.time + 1000)
     await set('a', { there: true })
     await owner.store.touch('a', sessionOf({}, endsIn(owner.clock, 99_000_000)))
     await owner.store.flush()
@@ -497,6 +497,22 @@ describe('own changes', () => {
     expect(follower.sids()).toBe('b')
     // As long as a file may hold it alive.
     expect(tombstones.get('a')!.until).toBeGreaterThanOrEqual(owner.clock.time + 99_000_000)
+  })
+
+  test('that destroy a session are forgotten a day after the last expiry that was told', async () => {
+    for (const [sid, life] of Object.entries({ a: 10_000_000, b: 5_000_000 })) {
+      own().removals.set(sid, owner.clock.time + 1000)
+      await owner.store.touch(sid, sessionOf({}, endsIn(owner.clock, life)))
+    }
+    const after = async (ms: number) => {
+      await owner.clock.advance(ms)
+      await owner.store.snapshot()
+      await follower.scan()
+      return [...own().removals.keys()].join('')
+    }
+    expect(await after(86_400_000)).toBe('ab')
+    expect(await after(5_000_000)).toBe('a')
+    expect(await after(5_000_000)).toBe('')
   })
 
   test('are in no snapshot of the owner, and stay', async () => {

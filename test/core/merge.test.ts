@@ -39,7 +39,7 @@ function begin(options: Partial<MergeOptions> = {}, limits?: { max: number; maxB
 const own = (): OwnChanges => ({
   sets: new Set(),
   made: new Set(),
-  removals: new Set(),
+  removals: new Map(),
   cleared: 0,
 })
 
@@ -145,7 +145,7 @@ describe('between processes', () => {
   test('what this one destroyed stays so, whatever stamps the other has, and for as long', () => {
     const mine = own()
     const { target, entry } = begin({ own: mine })
-    mine.removals.add('a')
+    mine.removals.set('a', NOON + 1)
     target.tombstones.add('a', 1, NOON + 1)
     entry('a', 99)
     expect(contentsOf(target)).toEqual({})

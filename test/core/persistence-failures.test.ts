@@ -3,6 +3,7 @@
  */
 import { describe, expect, test, vi } from 'vitest'
 import { Changes } from '../../src/core/changes.js'
+import { Tombstones } from '../../src/core/tombstones.js'
 import { errno, gate, MemoryFiles, type Operation, PATH } from '../support/memory-files.js'
 import { settle } from '../support/stub-clock.js'
 import { afterKill, open, restart, sessionOf, sidsIn, type Stage } from '../support/stores.js'
@@ -368,9 +369,11 @@ describe.each(['snapshot', 'everysec', 'always'] as const)(
       const { store } = await lost(() => undefined)
       expect(store.stats().unsaved).toBe(false)
       const noted = vi.spyOn(Changes.prototype, 'remove')
+      const remembered = vi.spyOn(Tombstones.prototype, 'add')
       await outcomes([store.set('b', sessionOf()), store.destroy('b'), store.destroy('a')])
       expect(noted).not.toHaveBeenCalled()
-      noted.mockRestore()
+      expect(remembered).not.toHaveBeenCalled()
+      vi.restoreAllMocks()
       expect(store.stats().unsaved).toBe(true)
     })
 
