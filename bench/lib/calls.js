@@ -9,6 +9,9 @@ import { sessionId } from './sessions.js'
 
 /** @typedef {'get' | 'set' | 'touch' | 'cycle'} CallName */
 
+/** So often the cookies of requests are made to last anew, in calls. */
+const renewEvery = 64
+
 /** @type {readonly CallName[]} */
 export const callNames = ['get', 'set', 'touch', 'cycle']
 
@@ -29,8 +32,13 @@ export function calls(store, { count, pool }) {
   const session = (/** @type {number} */ n) =>
     pool.session(/** @type {number} */ (numbers[n & mask]), n)
 
+  const renew = (/** @type {number} */ n) => {
+    if (n % renewEvery === 0) pool.renew()
+  }
+
   /** @param {number} n @param {import('./drive.js').Done} done @param {any} touched */
   const touch = (n, done, touched) => {
+    renew(n)
     touched.cookie = cookies[n & mask]
     store.touch(sid(n), touched, done)
   }
@@ -43,7 +51,10 @@ export function calls(store, { count, pool }) {
 
   return {
     get: (n, done) => get(n, (error) => done(error)),
-    set: (n, done) => store.set(sid(n), session(n), done),
+    set: (n, done) => {
+      renew(n)
+      store.set(sid(n), session(n), done)
+    },
     touch: (n, done) => touch(n, done, session(n)),
     cycle: (n, done) => get(n, (error, found) => (error ? done(error) : touch(n, done, found))),
   }

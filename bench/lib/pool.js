@@ -1,7 +1,7 @@
 /**
  * Sessions made beforehand, so that making them isn't measured. A session that is set again keeps its
- * kind and gets other values; the cookie of a request keeps its attributes and lasts anew.
- * All of the pool expire at one moment: a request doesn't bring the end of a session forward.
+ * kind and gets other values; the cookie of a request keeps its attributes and lasts anew. All of them
+ * expire at one moment, which moves on with time: no request brings the end of a session forward.
  */
 
 const day = 24 * 3600 * 1000
@@ -9,6 +9,7 @@ const day = 24 * 3600 * 1000
 export class Pool {
   #sessions
   #kinds
+  #expires = new Date(Date.now() + day)
 
   /**
    * @param {import('./sessions.js').SessionSource} source
@@ -19,14 +20,12 @@ export class Pool {
     this.#kinds = source.shapes.length
     const length = Math.ceil(size / this.#kinds) * this.#kinds
     this.#sessions = Array.from({ length }, (_, n) => source.session(n, 1))
-    const expires = new Date(Date.now() + day)
-    for (const { cookie } of this.#sessions) {
-      if (!cookie.expires) continue
-      const { originalMaxAge } = cookie
-      // This sets the other one to what is left of it.
-      cookie.expires = expires
-      cookie.originalMaxAge = originalMaxAge
-    }
+    for (const { cookie } of this.#sessions) this.#share(cookie)
+  }
+
+  /** From now on all cookies last a day. */
+  renew() {
+    this.#expires.setTime(Date.now() + day)
   }
 
   /**
@@ -39,6 +38,16 @@ export class Pool {
 
   /** @param {number} number whose session @returns {any} its cookie as a request leaves it */
   cookie(number) {
-    return this.source.cookie(number)
+    return this.#share(this.source.cookie(number))
+  }
+
+  /** @param {any} cookie @returns {any} the same, with the moment that all share */
+  #share(cookie) {
+    if (!cookie.expires) return cookie
+    const { originalMaxAge } = cookie
+    // This sets the other one to what is left of it.
+    cookie.expires = this.#expires
+    cookie.originalMaxAge = originalMaxAge
+    return cookie
   }
 }

@@ -41,6 +41,7 @@ export function startTraffic(store, { sessions, perSecond, changes, pool }) {
     store.get(sid, (/** @type {unknown} */ error, /** @type {any} */ session) => {
       if (error) return done(error)
       if (!session) return done()
+      pool.renew()
       if ((n * 31) % 1000 < changes * 1000) return store.set(sid, pool.session(number, n), done)
       session.cookie = pool.cookie(number)
       store.touch(sid, session, done)
