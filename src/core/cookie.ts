@@ -79,7 +79,8 @@ export class CookieShapes {
     if (expires === undefined) return 'absent'
     if (expires === null) return 'null'
     if (expires === false) return 'false'
-    if (types.isDate(expires)) {
+    // The second asks C++, which takes longer than all the rest.
+    if (expires instanceof Date || types.isDate(expires)) {
       this.expires = expires.getTime()
       return Number.isNaN(this.expires) ? 'null' : 'date'
     }
