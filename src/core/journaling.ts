@@ -104,6 +104,8 @@ export class Journaling {
 
   /** Sees to it that what is pending is written when it is due. */
   schedule(): void {
+    // Nothing is due before what is due already.
+    if (this.#timer && this.#urgent && this.#waiters.size === 0) return
     const { generations, pending, health } = this.#parts
     if (health.abandoned) this.#refuse()
     if (this.#flushing || health.abandoned) return

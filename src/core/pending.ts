@@ -57,7 +57,8 @@ export class Pending {
     if (!this.#table.has(slot) || !this.#takes()) return
     if (this.waiting) {
       this.#waiting.drop(slot)
-      this.#waiting.dropGone(this.#table.sid(slot))
+      // A name costs as much to read as all the rest.
+      if (this.#waiting.goneCount > 0) this.#waiting.dropGone(this.#table.sid(slot))
     }
     this.#changes.set(slot)
     // A touch on its way would tell the new cookie and expiry and leave the old body with them.
@@ -75,11 +76,13 @@ export class Pending {
     this.#changes.remove(sid, removal)
   }
 
-  /** Notes a touch that needs no record of its own. */
-  touchSlightly(slot: number, now: number): void {
-    if (!this.#takes()) return
+  /** Notes a touch that needs no record of its own. @returns whether nothing has been waiting before */
+  touchSlightly(slot: number, now: number): boolean {
+    if (!this.#takes()) return false
+    const first = !this.waiting
     this.#beginWaiting(now)
     this.#waiting.touch(slot)
+    return first
   }
 
   /** Notes that what files may hold of a session unknown here is gone. */

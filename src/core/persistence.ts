@@ -104,8 +104,12 @@ export class Persistence {
 
   /** Notes a touch; a small one waits until there is more to write. */
   touch(slot: number, small: boolean, now: number): void {
-    if (small && this.#context.journaling) this.#pending.touchSlightly(slot, now)
-    else if (this.#tracking) this.#pending.touch(slot)
+    if (small && this.#context.journaling) {
+      // Where others wait already, it is settled when that ends.
+      if (this.#pending.touchSlightly(slot, now)) this.#noted()
+      return
+    }
+    if (this.#tracking) this.#pending.touch(slot)
     this.#noted()
   }
 

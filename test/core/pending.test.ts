@@ -59,6 +59,17 @@ test('what waits for company goes with what comes, and is no reason by itself', 
   expect(pending.none).toBe(true)
 })
 
+test('whoever touches slightly is told whether it is the first to wait', () => {
+  const { pending, set, touchSlightly } = notes()
+  expect([touchSlightly('a'), touchSlightly('a'), touchSlightly('b')]).toEqual([true, false, false])
+  set('a')
+  expect(touchSlightly('c')).toBe(false)
+  pending.settle()
+  expect(touchSlightly('a')).toBe(true)
+  pending.end()
+  expect(touchSlightly('b')).toBe(false)
+})
+
 test('what waits gives way to what is noted of the same session', () => {
   const { pending, set, remove, touchSlightly, clear, all } = notes()
   for (const sid of ['set', 'removed', 'set then']) touchSlightly(sid)
