@@ -48,6 +48,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
         'core/codec',
         'core/flatten',
         'core/inflate',
+        'core/serializer-codec',
         'core/shapes',
         'core/token-reader',
         'core/tokens',

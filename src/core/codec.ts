@@ -19,8 +19,8 @@ import {
   REUSE_BUFFER_MODE,
 } from './msgpack.js'
 import { Packing } from './packing.js'
-import { dataKeys, isStructureList, Shapes } from './shapes.js'
-import { lengthOf, type Span, spanOf } from './span.js'
+import { isStructureList, Shapes } from './shapes.js'
+import { lengthOf, type Span } from './span.js'
 import { DEEPEST, Mode, MOST_TOKENS, type Token } from './tokens.js'
 import { WIDE } from './wide.js'
 
@@ -50,7 +50,10 @@ const HEADER = 2 * NUMBER
 const ENCODINGS = ['latin1', 'utf8', 'utf16le'] as const
 /** UTF-16 is read several times as quickly as UTF-8, which is worth this much more memory. */
 const UTF16_MOST = 1.25
-/** So many characters of a text tell well enough how long it is in UTF-8: counting all takes longer than writing them. */
+/**
+ * So many characters of a text tell well enough how long it is in UTF-8; to count all takes longer
+ * than to write them.
+ */
 const SAMPLE = 64
 /** Leaves room for the header in front. */
 const PACK_MODE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE | RESERVE_START_SPACE | HEADER
@@ -153,7 +156,10 @@ export class Codec implements SessionCodec {
     return span
   }
 
-  /** Moves the tokens where msgpackr's buffer, which nothing else is in behind them, has not so much room. */
+  /**
+   * Sees to it that there is so much room behind the tokens: in msgpackr's buffer, where nothing
+   * stands behind what was packed last, or in another one that they are moved to.
+   */
   #makeRoom(room: number): void {
     const span = this.#packed
     if (span.end + room <= span.bytes.length) return
@@ -239,71 +245,13 @@ function numberSize(bytes: Buffer, at: number): number {
   return first === 0xcd ? 3 : first === 0xcc ? 2 : first === 0xce ? NUMBER : 1
 }
 
-/** The user's own functions, in place of the built-in encoding. */
-export interface Serializer {
-  stringify(session: object): string
-  parse(text: string): object
-}
-
-/**
- * An encoding by the user's `serializer`, which is handed the session's data without `cookie`, `id`
- * and `req`. A body is its text in UTF-8; there are no shared structures.
- */
-export class SerializerCodec implements SessionCodec {
-  readonly structures: readonly (readonly string[])[] = []
-  frozen = false
-  readonly #serializer: Serializer
-
-  constructor(serializer: Serializer) {
-    this.#serializer = serializer
-  }
-
-  /** @throws what `stringify` throws; TypeError `ERR_SESSION_ENCODE` if it returns no string */
-  encode(session: object): Span {
-    const text: unknown = this.#serializer.stringify(dataOf(session))
-    if (typeof text !== 'string') {
-      throw encodeError(`Expected \`serializer.stringify\` to return a string, got ${typeof text}`)
-    }
-    return spanOf(Buffer.from(text, 'utf8'))
-  }
-
-  /** @throws StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object */
-  decode({ bytes, start, end }: Span, cookie?: object): Record<string, unknown> {
-    let value: unknown
-    try {
-      value = this.#serializer.parse(bytes.toString('utf8', start, end))
-    } catch {
-      // The error underneath may quote the session.
-      throw undecodable()
-    }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw undecodable()
-    if (Object.getPrototypeOf(value) !== Object.prototype) throw undecodable()
-    const session = value as Record<string, unknown>
-    if (cookie) session['cookie'] = cookie
-    return session
-  }
-
-  /** Bodies need no structures: true for an empty list. */
-  adopt(structures: readonly (readonly string[])[]): boolean {
-    return structures.length === 0
-  }
-}
-
-/** The session as JSON sees it. */
-function sessionSeen(session: object): object {
+/** The session as JSON sees it. @throws TypeError `ERR_SESSION_ENCODE` where that is no object */
+export function sessionSeen(session: object): object {
   const seen = asJsonSees(session, '')
   if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) {
     throw encodeError('Expected the session to be an object')
   }
   return seen
-}
-
-/** What of a session is kept, in an object of its own. */
-function dataOf(session: object): Record<string, unknown> {
-  const seen = sessionSeen(session)
-  return Object.fromEntries(
-    dataKeys(seen).map((key) => [key, (seen as Record<string, unknown>)[key]]),
-  )
 }
 
 const SHOWN_KEYS = 12
@@ -326,10 +274,10 @@ function tooMany(): TypeError {
   return encodeError(`Expected a session of at most ${MOST_TOKENS} values, got more`)
 }
 
-function encodeError(message: string): TypeError {
+export function encodeError(message: string): TypeError {
   return withCode(new TypeError(message), 'ERR_SESSION_ENCODE')
 }
 
-function undecodable(): StoreError {
+export function undecodable(): StoreError {
   return new StoreError('ERR_SESSION_DECODE', 'The stored bytes of a session cannot be decoded')
 }

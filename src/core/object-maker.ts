@@ -48,7 +48,7 @@ export class ObjectMaker {
     return object
   }
 
-  /** The values come first and the object after them: V8 makes it in one go, not class by hidden class. */
+  /** The values come first, the object after them: V8 makes it in one go, not key by key. */
   #compile(): void {
     const keys = this.#last === undefined ? this.#keys : [...this.#keys, this.#last]
     // Perhaps these can't be set, as where the prototype is frozen.

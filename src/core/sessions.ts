@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type Clock, Stamps } from './clock.js'
-import { Codec, SerializerCodec, type SessionCodec } from './codec.js'
+import { Codec, type SessionCodec } from './codec.js'
 import { type CookieShape, CookieShapes, restoreCookie } from './cookie.js'
 import { Disposals } from './disposals.js'
 import { type StoreError, withCode } from './errors.js'
@@ -17,6 +17,7 @@ import type { MergeTarget } from './merge.js'
 import type { ResolvedOptions } from './options.js'
 import { Pace, paced, SLOTS_AT_ONCE } from './pace.js'
 import { Recorder } from './recorder.js'
+import { SerializerCodec } from './serializer-codec.js'
 import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
-import { Codec, SerializerCodec } from '../../src/core/codec.js'
-import { StoreError } from '../../src/core/errors.js'
+import { Codec } from '../../src/core/codec.js'
 import { roundTrip } from './codec-data.js'
 import { bodyOf, textOf } from '../support/bodies.js'
 
@@ -114,49 +113,6 @@ describe('a session that cannot be encoded', () => {
       { toJSON: () => null },
     ]) {
       expect(failure(session)).toMatchObject({ name: 'TypeError', code: 'ERR_SESSION_ENCODE' })
-    }
-  })
-})
-
-describe('SerializerCodec', () => {
-  const codec = new SerializerCodec(JSON)
-
-  it('hands the data to stringify and its text to parse', () => {
-    const session = { cookie: {}, id: 'x', req: {}, name: 'Zoë €😀', n: { cookie: 1 } }
-    const body = textOf(codec.encode(session))
-    assert.match(body, /^[\0-\xff]*$/)
-    assert.equal(Buffer.from(body, 'latin1').toString(), '{"name":"Zoë €😀","n":{"cookie":1}}')
-    assert.deepStrictEqual(codec.decode(bodyOf(body)), { name: 'Zoë €😀', n: { cookie: 1 } })
-    assert.equal(
-      textOf(codec.encode({ toJSON: () => ({ id: 1, by: 'toJSON' }) })),
-      '{"by":"toJSON"}',
-    )
-  })
-
-  it('has no structures', () => {
-    assert.deepStrictEqual(codec.structures, [])
-    assert.equal(codec.adopt([]), true)
-    assert.equal(codec.adopt([['a']]), false)
-  })
-
-  it('throws what stringify throws, and for what is no string', () => {
-    const thrown = new Error('mine')
-    const broken = new SerializerCodec({ stringify: () => assert.fail(thrown), parse: () => ({}) })
-    assert.throws(() => textOf(broken.encode({})), thrown)
-    const none = new SerializerCodec({ stringify: () => undefined as never, parse: () => ({}) })
-    assert.throws(() => textOf(none.encode({})), { name: 'TypeError', code: 'ERR_SESSION_ENCODE' })
-  })
-
-  it('quotes nothing of what cannot be parsed', () => {
-    for (const body of ['{"secret":"hunter2"', '"hunter2"', 'null', '[1]']) {
-      assert.throws(
-        () => codec.decode(bodyOf(body)),
-        (error) =>
-          error instanceof StoreError &&
-          error.code === 'ERR_SESSION_DECODE' &&
-          error.cause === undefined &&
-          !error.message.includes('hunter2'),
-      )
     }
   })
 })
