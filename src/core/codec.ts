@@ -28,7 +28,7 @@ import { WIDE } from './wide.js'
 export interface SessionCodec {
   /**
    * Encodes the data of a session: every own enumerable key but `cookie`, `id` and `req`. The answer
-   * holds until the next call.
+   * holds until anything else is encoded, or packed by msgpackr.
    */
   encode(session: object, sid?: string): Span
   /** Decodes a body into a fresh plain object, with `cookie` as one more key where it is given. */

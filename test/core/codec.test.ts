@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
+import { plain } from '../../src/core/msgpack.js'
 import {
   data,
   everywhere,
@@ -59,6 +60,17 @@ describe('what comes back as itself', () => {
         assert.deepStrictEqual(codec.decode({ bytes, start, end }), session)
         assert.ok(start >= 0 && end <= bytes.length && end - start > length)
       }
+    }
+  })
+
+  it('is a session beside what else is packed, which comes to no harm', () => {
+    const codec = new Codec()
+    for (let time = 0; time < 400; time++) {
+      const others = plain.pack({ time, text: 'x'.repeat(time) })
+      const before = Buffer.from(others)
+      const session = { text: 'y'.repeat((time * 67) % 9000), packed: 'opaque'.repeat(9) }
+      assert.deepStrictEqual(codec.decode(codec.encode(session)), session)
+      assert.deepStrictEqual(others, before)
     }
   })
 
