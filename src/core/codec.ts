@@ -10,7 +10,7 @@
  */
 import { StoreError, withCode } from './errors.js'
 import { asJsonSees, explainDepth, Flattening, TooDeepError, TooManyError } from './flatten.js'
-import { Inflater } from './inflate.js'
+import { Inflater, NoSessionError } from './inflate.js'
 import {
   type Packer,
   Packr,
@@ -183,12 +183,12 @@ export class Codec implements SessionCodec {
     const encoding = ENCODINGS[header & 3]
     const end = start + length
     const textAt = end + packed
-    if (encoding === undefined || length === 0 || textAt > stop) throw undecodable()
-    if (encoding === 'utf16le' && (stop - textAt) % 2 !== 0) throw undecodable()
+    if (encoding === undefined || length === 0 || textAt > stop) throw new NoSessionError()
+    if (encoding === 'utf16le' && (stop - textAt) % 2 !== 0) throw new NoSessionError()
     const text = bytes.toString(encoding, textAt, stop)
     // What a decoder puts in the place of bytes that are no text may be in the text itself.
     if (encoding === 'utf8' && text.includes('\ufffd')) {
-      if (!Buffer.from(text).equals(bytes.subarray(textAt, stop))) throw undecodable()
+      if (!Buffer.from(text).equals(bytes.subarray(textAt, stop))) throw new NoSessionError()
     }
     const opaque = packed === 0 ? '' : bytes.toString('base64url', end, textAt)
     return this.#inflater.session({ bytes, start, end }, text, opaque, cookie)

@@ -122,7 +122,7 @@ export class Journaling {
     }
     const urgent = pending.urgent || generations.unsynced
     if (!urgent && !pending.waiting) return
-    if (this.#timer && (this.#urgent || !urgent)) return
+    if (this.#timer && !urgent) return
     this.#timer?.()
     this.#urgent = urgent
     const now = this.#context.clock.now()
