@@ -33,17 +33,56 @@ let chained = 0
  */
 const now = Promise.resolve()
 
-/**
- * Answers from the event loop: what the requests of one turn ask for together, as MemoryStore does,
- * so that each stage of the app is run for all of them; what is asked for in an answer right after it,
- * so that nobody waits for another turn; but not without end, or nobody else would get one.
- */
+/** The answers that one turn of the loop begins with. */
+class Turn {
+  left = 0
+  #over: Promise<void> | undefined
+  #end: (() => void) | undefined
+
+  /** Resolves when all of them have been given. */
+  get over(): Promise<void> {
+    return (this.#over ??= new Promise((resolve) => (this.#end = resolve)))
+  }
+
+  end(): void {
+    this.#end?.()
+  }
+}
+
+/** The turn that is under way, or was last. */
+let turn = new Turn()
+/** The one after it, once there is anything to answer in it. */
+let nextTurn: Turn | undefined
+
+/** Answers from the event loop, as {@link soon} says. */
 export function answerSoon<T>(callback: Callback<T>, value: T | undefined): void {
-  const answer = answerOf(callback, value)
+  soon(answerOf(callback, value))
+}
+
+/**
+ * Runs an answer from the event loop: what the requests of one turn ask for together, as MemoryStore
+ * does, so that each stage of the app is run for all of them; what is asked for in an answer right
+ * after those, so that nobody waits for another turn; but not without end, or nobody else would get
+ * one.
+ */
+export function soon(answer: () => void): void {
   if (answering && chained < CHAINED_MOST) {
     if (chained++ === 0) setImmediate(turned)
-    void now.then(answer)
-  } else setImmediate(answer)
+    void (turn.left > 0 ? turn.over : now).then(answer)
+    return
+  }
+  nextTurn ??= new Turn()
+  nextTurn.left++
+  setImmediate(run, answer, nextTurn)
+}
+
+function run(answer: () => void, its: Turn): void {
+  if (turn !== its) {
+    turn = its
+    nextTurn = undefined
+  }
+  answer()
+  if (--its.left === 0) its.end()
 }
 
 function turned(): void {
@@ -59,14 +98,19 @@ function answerOf<T>(callback: Callback<T>, value: T | undefined): () => void {
   return () => {
     const answer = value
     value = undefined
-    answering = true
-    try {
-      callback(null, answer)
-    } catch (error) {
-      throwLater(error)
-    } finally {
-      answering = false
-    }
+    answerNow(callback, answer)
+  }
+}
+
+/** Calls a callback where nothing of ours is under way. */
+export function answerNow<T>(callback: Callback<T>, value: T | undefined): void {
+  answering = true
+  try {
+    callback(null, value)
+  } catch (error) {
+    throwLater(error)
+  } finally {
+    answering = false
   }
 }
 
@@ -84,7 +128,7 @@ export function fail(error: unknown, callback?: Callback<never>): Promise<never>
 }
 
 /** What is as good as nothing would tell the callback that all went well. */
-function answerError(callback: Callback<never>, error: unknown): void {
+export function answerError(callback: Callback<never>, error: unknown): void {
   const told = error || new Error(`Something without a value was thrown: ${show(error)}`)
   process.nextTick(callback, told)
 }

@@ -21,6 +21,7 @@ import type { Ownership } from './core/ownership.js'
 import type { Counters } from './core/sessions.js'
 import { type StoreEvents, StoreWithEvents } from './events.js'
 import { flushAtExit } from './exit.js'
+import { Reads } from './reads.js'
 
 /** What {@link PersistentMemoryStore.stats} returns. */
 export interface StoreStats extends Counters {
@@ -53,6 +54,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
   readonly #options: ResolvedOptions
   readonly #engine: Engine
   readonly #clock: Clock
+  readonly #reads: Reads
   #stopPrune: (() => void) | undefined
   #forgetExit: (() => void) | undefined
   #warned = new Set<string>()
@@ -84,6 +86,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
       error: (error) => this.#report(error),
     }
     this.#engine = new Engine(this.#options, events, surroundings)
+    this.#reads = new Reads(this.#engine)
     this.#engine.open()
     if (this.#options.flushOnExit && this.#options.snapshotPath !== false) {
       this.#forgetExit = flushAtExit(this.#engine)
@@ -101,6 +104,10 @@ export class PersistentMemoryStore extends StoreWithEvents {
     sid: string,
     callback?: Callback<SessionData | undefined>,
   ): Promise<SessionData | undefined> | void {
+    if (typeof sid === 'string' && typeof callback === 'function' && this.#engine.isCurrent) {
+      this.#reads.ask(sid, callback)
+      return
+    }
     return this.#read(
       () => this.#engine.sessions.get(text(sid)) as SessionData | undefined,
       callback,
@@ -261,6 +268,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
 
   /** Figures of this moment. */
   stats(): StoreStats {
+    this.#reads.settle()
     const { figures, restored, persistence, ownership } = this.#engine
     const { counters, size, bytes } = figures
     return {
@@ -279,6 +287,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
   /** Prepares a change now, makes it at once or when the files are read, and answers. */
   #change(prepare: () => () => void, callback: Callback | undefined, durable: boolean) {
     let change: () => void
+    this.#reads.settle()
     try {
       this.#engine.requireOpen()
       change = prepare()
@@ -299,6 +308,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
     } catch (error) {
       return fail(error, callback)
     }
+    this.#reads.settle()
     const news = this.#engine.isReady ? this.#engine.catchUp() : undefined
     if (news) return settle(news.then(operation), callback)
     return this.#answer(operation, callback, false)

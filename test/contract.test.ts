@@ -230,7 +230,7 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       await returned
     })
 
-    test('what one turn asks for is answered together, what an answer asks for right after', async () => {
+    test('what one turn asks for is answered together, what those answers ask for right after', async () => {
       const store = await open()
       const session = sessionOf()
       await store.set('a', session)
@@ -247,13 +247,17 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
         )
       const first = request('first')
       process.nextTick(() => order.push('the turn goes on'))
-      await Promise.all([first, request('second')])
+      const second = request('second')
+      setImmediate(() => setImmediate(() => order.push('the loop turned')))
+      await Promise.all([first, second])
+      await turns(2)
       expect(order).toEqual([
         'the turn goes on',
         'first: get',
-        'first: touch',
         'second: get',
+        'first: touch',
         'second: touch',
+        'the loop turned',
       ])
     })
 

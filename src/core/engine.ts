@@ -110,6 +110,12 @@ export class Engine {
     return this.#opening === undefined
   }
 
+  /** Whether the sessions can be read at once, and are all that anybody has written. */
+  get isCurrent(): boolean {
+    const able = !this.#opening && !this.#closing && !this.#failure
+    return able && !this.#tenure?.isBehind
+  }
+
   /** The sessions, for operations on them; throws where the store could not open. */
   get sessions(): Sessions {
     this.requireWorking()

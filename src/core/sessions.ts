@@ -18,6 +18,7 @@ import type { ResolvedOptions } from './options.js'
 import { Pace, paced, SLOTS_AT_ONCE } from './pace.js'
 import { Recorder } from './recorder.js'
 import { SerializerCodec } from './serializer-codec.js'
+import type { Wanted } from './sid-index.js'
 import { copyOf, lengthOf, type Span } from './span.js'
 import { Table } from './table.js'
 
@@ -109,6 +110,16 @@ export class Sessions {
 
   get bytes(): number {
     return this.#table.bytes
+  }
+
+  /**
+   * Gets ready for {@link get} of several.
+   *
+   * @param from where in `wanted` they begin
+   * @returns where they end
+   */
+  prefetch(wanted: readonly Wanted[], from: number): number {
+    return this.#table.prefetch(wanted, from)
   }
 
   /** The session, fresh each time; `undefined` where there is none or it has expired. */

@@ -83,6 +83,11 @@ class Part {
   }
 }
 
+/** Whoever asks for a sid. */
+export interface Wanted {
+  readonly sid: string
+}
+
 export class SidIndex {
   /** Made when they are first needed. */
   #parts = new Array<Part | undefined>(PARTS).fill(undefined)
@@ -111,6 +116,17 @@ export class SidIndex {
     return this.#slot
   }
 
+  /**
+   * Where sids most likely are, as many from `from` on as there is room for in `occupants`: one more
+   * than the slot of the same hash, 0 where there is none. No slot is asked for its sid in between, so
+   * that the processor waits for the memory of several at a time.
+   */
+  guess(wanted: readonly Wanted[], from: number, occupants: Uint32Array): void {
+    const count = Math.min(wanted.length - from, occupants.length)
+    for (let i = 0; i < count; i++) occupants[i] = hashOf(wanted[from + i]!.sid)
+    for (let i = 0; i < count; i++) occupants[i] = this.#occupantOf(occupants[i]!)
+  }
+
   /** Inserts a sid that is not here; the slot can be asked for it. */
   add(sid: string, slot: number): void {
     const hash = this.#hashOf(sid)
@@ -136,6 +152,15 @@ export class SidIndex {
       if (cells[at] === hash && this.#isAt(occupant - 1, sid)) return occupant - 1
     }
     return -1
+  }
+
+  #occupantOf(hash: number): number {
+    const part = this.#parts[hash >>> PLACE_BITS]
+    if (!part) return 0
+    const { cells } = part
+    let at = part.home(hash)
+    while (cells[at + 1] !== 0 && cells[at] !== hash) at = part.next(at)
+    return cells[at + 1]!
   }
 
   #hashOf(sid: string): number {

@@ -10,10 +10,17 @@ import { Rows, placeOf } from './rows.js'
 import type { CookieShape } from './cookie.js'
 import type { EntryFields, EntryRecord } from './format.js'
 import { LruIndex } from './lru-index.js'
-import { SidIndex } from './sid-index.js'
+import { SidIndex, type Wanted } from './sid-index.js'
 import { isSid, readSid, sidEnd, sidLength, sidRoom, writeSid } from './sid-text.js'
 import { Slab } from './slab.js'
 import { lengthOf, type Span } from './span.js'
+
+/** So many are prefetched at a time: all of it has room in the processor's nearest memory. */
+const PREFETCHED_MOST = 32
+/** Of a longer cell the processor itself finds that one line follows the other. */
+const PREFETCHED_BYTES = 1024
+/** Bytes that come from memory at once. */
+const CACHE_LINE = 64
 
 /** What bounds a table; 0: no bound. */
 export interface TableLimits {
@@ -27,6 +34,8 @@ export interface TableLimits {
 export class Table {
   /** Called with a slot when its session is about to go, still readable; not where all go at once. */
   onLeave: ((slot: number) => void) | undefined
+  /** Of no meaning: without it, what {@link prefetch} reads would be left out as useless. */
+  prefetched = 0
   readonly #limits: TableLimits
   #index = this.#makeIndex()
   /** The order of use, where there is a limit and nothing is being loaded. */
@@ -34,6 +43,7 @@ export class Table {
   #rows = new Rows()
   #slab = new Slab()
   #bytes = 0
+  readonly #occupants = new Uint32Array(PREFETCHED_MOST)
   #onEvict: (slot: number) => void
 
   constructor(limits: TableLimits, onEvict: (slot: number) => void) {
@@ -69,6 +79,31 @@ export class Table {
     this.#lru?.use(slot)
     this.#rows.markUsed(slot, used)
     return slot
+  }
+
+  /**
+   * Reads what {@link use} and {@link body} will, of several entries side by side: a processor waits
+   * for many places in memory at a time, unless one says where the next one is (group prefetching;
+   * Chen, Ailamaki, Gibbons and Mowry, "Improving hash join performance through prefetching", 2004).
+   *
+   * @param from where in `wanted` it begins
+   * @returns where it ended
+   */
+  prefetch(wanted: readonly Wanted[], from: number): number {
+    const occupants = this.#occupants
+    const count = Math.min(wanted.length - from, PREFETCHED_MOST)
+    if (count === 1) return from + 1
+    this.#index.guess(wanted, from, occupants)
+    let sum = 0
+    for (let i = 0; i < count; i++) if (occupants[i]! > 0) sum += this.used(occupants[i]! - 1)
+    for (let i = 0; i < count; i++) {
+      if (occupants[i] === 0) continue
+      const { bytes, start, end } = this.cell(occupants[i]! - 1)
+      const stop = Math.min(end, start + PREFETCHED_BYTES)
+      for (let at = start; at < stop; at += CACHE_LINE) sum += bytes[at]!
+    }
+    this.prefetched = sum
+    return from + count
   }
 
   /** Whether an entry of these sizes can be held at all. */

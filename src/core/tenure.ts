@@ -148,6 +148,11 @@ export class Tenure {
     }
   }
 
+  /** Whether a read has to wait for {@link catchUp}. */
+  get isBehind(): boolean {
+    return this.#waiting?.isBehind ?? false
+  }
+
   /** What a read has to wait for, so that it sees what the owner has written by now. */
   catchUp(): Promise<void> | undefined {
     return this.#waiting?.catchUp()

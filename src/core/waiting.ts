@@ -94,10 +94,15 @@ export class Waiting {
     return this.#looking
   }
 
+  /** Whether a read has to wait for {@link catchUp}. */
+  get isBehind(): boolean {
+    return this.#looking !== undefined || this.#isStale
+  }
+
   /** What a read has to wait for, so that it sees what the owner has written by now. */
   catchUp(): Promise<void> | undefined {
     // A look under way may have read before the owner wrote.
-    const look = () => (!this.#done && this.#follower.stale ? this.look() : undefined)
+    const look = () => (this.#isStale ? this.look() : undefined)
     return this.#looking ? this.#looking.then(look) : look()
   }
 
@@ -119,6 +124,10 @@ export class Waiting {
       await sleep(NOTICE_EVERY)
       await this.look()
     }
+  }
+
+  get #isStale(): boolean {
+    return !this.#done && this.#follower.stale
   }
 
   async #look(): Promise<void> {

@@ -38,6 +38,19 @@ class Listed {
 }
 
 describe('the index', () => {
+  test('guesses where sids are, as many as there is room for', () => {
+    const listed = new Listed()
+    const wanted = Array.from({ length: 40 }, (_, n) => ({ sid: `number ${n}` }))
+    const room = new Uint32Array(16)
+    listed.index.guess(wanted, 0, room)
+    expect(Math.max(...room)).toBe(0)
+    for (const { sid } of wanted.slice(0, 36)) listed.set(sid)
+    listed.index.guess(wanted, 0, room)
+    expect([...room]).toEqual(Array.from({ length: 16 }, (_, n) => n + 1))
+    listed.index.guess(wanted, 32, room)
+    expect([...room.subarray(0, 8)]).toEqual([33, 34, 35, 36, 0, 0, 0, 0])
+  })
+
   test('is a map, whatever the sids are', () => {
     const step = fc.record({ sid, remove: fc.boolean(), asked: sid })
     fc.assert(
