@@ -43,8 +43,8 @@ const SYNC_SPACING = 1000
 const APPEND_SPACING_MOST = 750
 /** How long changes that can wait may wait for others to be written with, in ms. */
 const SETTLE = 60_000
-/** A smaller journal never asks for a snapshot, in bytes. */
-const JOURNAL_LEAST = 16 * 1024 * 1024
+/** A smaller journal never asks for a snapshot, in bytes: Redis's `auto-aof-rewrite-min-size`. */
+const JOURNAL_LEAST = 64 * 1024 * 1024
 /** How many more sessions may be noted as gone than there are, while nothing can be written. */
 const GONE_MOST = 16_384
 /** With fewer waiters, two writes cost more than they save. */

@@ -94,7 +94,7 @@ export interface PersistentMemoryStoreOptions {
   encryptionKey?: string | readonly (string | null)[] | null | undefined
   /** A damaged file: serve what is whole, or refuse to start. Default: `'salvage'`. */
   onCorrupt?: 'salvage' | 'throw' | null | undefined
-  /** How large the journal may grow, as a multiple of the snapshot (16 MiB at least). Default: 1. */
+  /** How large the journal may grow, as a multiple of the snapshot (64 MiB at least). Default: 1. */
   journalMaxRatio?: number | null | undefined
   /** Another process owns the file: follow what it writes and take over, or throw. Default: `'follow'`. */
   onOwned?: 'follow' | 'throw' | null | undefined
