@@ -120,10 +120,10 @@ export class Journal {
     const tell = (slot: number, whole: boolean) => {
       table.read(slot, fields)
       table.markSaved(slot)
-      if (!whole) writer.touch(fields, table.cell(slot))
+      if (!whole) writer.touch(fields, table.packedSid(slot), table.cell(slot))
       else {
         define()
-        writer.entry(fields, table.cell(slot))
+        writer.entry(fields, table.packedSid(slot), table.cell(slot))
       }
     }
     let cleared = changes.cleared

@@ -73,27 +73,27 @@ export function isBase64url(text: string, characters: number): boolean {
 }
 
 /**
- * Packs characters that lie as bytes, by fours: so few that a call of Node's would cost more.
+ * Packs a text by fours of characters: a short one, for which a call of Node's would cost more.
  *
  * @returns whether all of them are of base64url; what is written is worth nothing otherwise
  */
-export function packCharacters(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  target: Buffer,
-  at: number,
-): boolean {
+export function packShort(text: string, target: Uint8Array): boolean {
+  const { length } = text
   let all = 0
-  for (let from = start; from < end; from += 4) {
-    const a = BITS[bytes[from]!]!
-    const b = BITS[bytes[from + 1]!]!
-    const c = BITS[bytes[from + 2]!]!
-    const d = BITS[bytes[from + 3]!]!
+  for (let from = 0, at = 0; from < length; from += 4) {
+    const a = sixBits(text, from)
+    const b = sixBits(text, from + 1)
+    const c = sixBits(text, from + 2)
+    const d = sixBits(text, from + 3)
     all |= a | b | c | d
     target[at++] = (a << 2) | (b >>> 4)
     target[at++] = (b << 4) | (c >>> 2)
     target[at++] = (c << 6) | d
   }
   return all < FOREIGN
+}
+
+function sixBits(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  return code <= 0xff ? BITS[code]! : FOREIGN
 }

@@ -3,8 +3,9 @@
  */
 import { type CookieShape, impliedExpiry, shapeText } from './cookie.js'
 import { type EntryFields, FRAME_TARGET, RecordKind } from './format.js'
-import { isBase64url, packCharacters, packedBytes } from './packing.js'
-import { readSid, SHORT_MOST, sidEnd } from './sid-text.js'
+import { isBase64url, packedBytes } from './packing.js'
+import { PACKED_BYTES } from './sid-key.js'
+import { readSid, sidEnd } from './sid-text.js'
 import { lengthOf, type Span } from './span.js'
 
 /** Shorter ids are not worth packing, nor can longer ones say their length in a byte. */
@@ -61,23 +62,26 @@ export class RecordWriter {
     this.#number(count)
   }
 
-  /** @param cell the sid, as sid-text.ts has it, and behind it the body */
-  entry(fields: EntryFields, cell: Span): void {
+  /**
+   * @param packed the sid, where it lies packed
+   * @param cell the sid, as sid-text.ts has it, where it isn't packed, and behind it the body
+   */
+  entry(fields: EntryFields, packed: Span | undefined, cell: Span): void {
     const cookie = this.#cookie(fields.cookie)
     const brief = isBrief(fields)
-    this.#head(brief ? 6 : 8, RecordKind.entry, lengthOf(cell) * 2)
-    this.#fields(fields, cell, cookie, brief)
-    this.#body(cell.bytes, sidEnd(cell.bytes, cell.start), cell.end)
+    this.#head(brief ? 6 : 8, RecordKind.entry, PACKED_BYTES + lengthOf(cell) * 2)
+    this.#fields(fields, packed, cell, cookie, brief)
+    this.#body(cell.bytes, packed ? cell.start : sidEnd(cell.bytes, cell.start), cell.end)
     this.#records++
   }
 
-  /** @param cell as {@link entry} takes it */
-  touch(fields: EntryFields, cell: Span): void {
+  /** What {@link entry} takes; the body is left out. */
+  touch(fields: EntryFields, packed: Span | undefined, cell: Span): void {
     const cookie = this.#cookie(fields.cookie)
     const brief = isBrief(fields)
-    const sid = sidEnd(cell.bytes, cell.start) - cell.start
+    const sid = packed ? PACKED_BYTES : sidEnd(cell.bytes, cell.start) - cell.start
     this.#head(brief ? 5 : 7, RecordKind.touch, sid * 2)
-    this.#fields(fields, cell, cookie, brief)
+    this.#fields(fields, packed, cell, cookie, brief)
     this.#records++
   }
 
@@ -108,9 +112,16 @@ export class RecordWriter {
     return id
   }
 
-  #fields(fields: EntryFields, cell: Span, cookie: number, brief: boolean): void {
+  #fields(
+    fields: EntryFields,
+    packed: Span | undefined,
+    cell: Span,
+    cookie: number,
+    brief: boolean,
+  ): void {
     const { expires, stamp, used, cookieExpires } = fields
-    this.#sidOf(cell)
+    if (packed) this.#packedSid(packed)
+    else this.#sid(readSid(cell.bytes, cell.start))
     this.#past(expires, this.#expires)
     this.#past(stamp, this.#stamp)
     this.#expires = expires
@@ -179,17 +190,11 @@ export class RecordWriter {
     this.#packedHead(bytes)
   }
 
-  /** The same of one that lies as bytes. */
-  #sidOf({ bytes, start }: Span): void {
-    const length = bytes[start]!
-    const from = start + 1
-    const at = this.#length
-    const packable = length <= SHORT_MOST && isPackableLength(length)
-    if (!packable || !packCharacters(bytes, from, from + length, this.#buffer, at + 2)) {
-      this.#sid(readSid(bytes, start))
-      return
-    }
-    this.#packedHead(packedBytes(length))
+  /** The same of one that is packed: by hand, as a call of Node's would take longer. */
+  #packedSid({ bytes, start }: Span): void {
+    const at = this.#length + 2
+    for (let i = 0; i < PACKED_BYTES; i++) this.#buffer[at + i] = bytes[start + i]!
+    this.#packedHead(PACKED_BYTES)
   }
 
   /** Of an id whose bytes are there, or will be. */

@@ -2,12 +2,14 @@
  * What an entry consists of, in rows by slot, and which slots are free.
  *
  * A number in a typed array costs eight bytes where an object a session costs a hundred, and the
- * garbage collector has nothing to visit. Where the sid and the body lie stands there too; what
- * they are is table.ts's to say.
+ * garbage collector has nothing to visit. A sid that can be packed stands there
+ * too, and where the rest lies; what that is is table.ts's to say.
  */
 import { type CookieShape, impliedExpiry } from './cookie.js'
 import type { EntryFields } from './format.js'
-import { lengthAt, PLACE } from './slab.js'
+import { PACKED_BYTES, PACKED_WORDS, type SidKey } from './sid-key.js'
+import { PLACE } from './slab.js'
+import type { Span } from './span.js'
 
 const CHUNK_BITS = 13
 const CHUNK = 1 << CHUNK_BITS
@@ -18,20 +20,28 @@ const NONE = 0xffffffff
 const LATEST = 0xffffffff
 
 /** Bytes of an entry's row: its numbers lie side by side, so that a read at random waits for memory once. */
-const ROW = 48
-/** A row begins with three doubles. */
+const ROW = 72
+/** A row begins with a packed sid; what else a read needs comes next. Counted from there, in doubles, */
 const DOUBLES = ROW / Float64Array.BYTES_PER_ELEMENT
-const EXPIRES = 0
-const STAMP = 1
-const USED = 2
-/** Words follow, counted from the start of the row. */
+const EXPIRES = PACKED_BYTES / Float64Array.BYTES_PER_ELEMENT
+const STAMP = 7
+const USED = 8
+/** in words, */
 const WORDS = ROW / Uint32Array.BYTES_PER_ELEMENT
-/** Where the cell lies; of no length where there is no entry. */
-const PLACED = 6
+/** Where the cell lies. */
+const PLACED = 8
 /** The expiry that the files hold, in seconds. */
 const SAVED = PLACED + PLACE
-/** A byte comes last: which cookie of the palette. */
+/** and in bytes: which cookie of the palette, */
 const COOKIE = (SAVED + 1) * Uint32Array.BYTES_PER_ELEMENT
+/** and of what kind the entry is. */
+const KIND = COOKIE + 1
+/** There is none. */
+const FREE = 0
+/** Its sid lies in the cell. */
+const PLAIN = 1
+/** Its sid lies in the row. */
+const PACKED = 2
 /** So many cookies can a byte tell from each other. */
 const PALETTE_MOST = 256
 
@@ -45,7 +55,7 @@ class Chunk {
   cookieExpires: Float64Array | undefined
   readonly doubles = new Float64Array(CHUNK * DOUBLES)
   readonly words = new Uint32Array(this.doubles.buffer)
-  readonly bytes = new Uint8Array(this.doubles.buffer)
+  readonly bytes = Buffer.from(this.doubles.buffer)
 }
 
 /** Where in its chunk's words the place of a slot begins. */
@@ -58,6 +68,7 @@ export class Rows {
   /** The free slot that is taken next, which says in its place which comes after it. */
   #free = NONE
   #slots = 0
+  readonly #span: Span = { bytes: Buffer.alloc(0), start: 0, end: 0 }
 
   /** One past the highest slot in use: where a walk ends. */
   get slots(): number {
@@ -67,7 +78,34 @@ export class Rows {
   /** Whether `slot` holds an entry. */
   has(slot: number): boolean {
     const chunk = this.#chunks[slot >>> CHUNK_BITS]
-    return chunk !== undefined && lengthAt(chunk.words, placeOf(slot)) > 0
+    return chunk !== undefined && chunk.bytes[(slot & MASK) * ROW + KIND] !== FREE
+  }
+
+  /** The packed sid of `slot`; `undefined` where it has another. The answer is one object. */
+  packedSid(slot: number): Span | undefined {
+    const { bytes } = this.#chunk(slot)
+    const start = (slot & MASK) * ROW
+    if (bytes[start + KIND] !== PACKED) return undefined
+    const span = this.#span
+    span.bytes = bytes
+    span.start = start
+    span.end = start + PACKED_BYTES
+    return span
+  }
+
+  /** Whether the packed sid of `slot` is this one. */
+  isPacked(slot: number, { words }: SidKey): boolean {
+    const chunk = this.#chunk(slot)
+    const at = (slot & MASK) * WORDS
+    for (let i = 0; i < PACKED_WORDS; i++) if (chunk.words[at + i] !== words[i]) return false
+    return chunk.bytes[(slot & MASK) * ROW + KIND] === PACKED
+  }
+
+  /** Begins a new entry, with its sid if it is one that can be packed. */
+  writeSid(slot: number, { words, packed }: SidKey): void {
+    const chunk = this.#chunk(slot)
+    chunk.bytes[(slot & MASK) * ROW + KIND] = packed ? PACKED : PLAIN
+    if (packed) chunk.words.set(words, (slot & MASK) * WORDS)
   }
 
   cookie(slot: number): CookieShape | undefined {
@@ -118,7 +156,14 @@ export class Rows {
     record.cookieExpires = this.cookieExpires(slot)
   }
 
-  /** Replaces all of an entry's row but its place. */
+  /** Reads its row at both ends, between which two cache lines meet at most. */
+  prefetch(slot: number): number {
+    const { words } = this.#chunk(slot)
+    const at = (slot & MASK) * WORDS
+    return words[at]! + words[at + WORDS - 1]!
+  }
+
+  /** Replaces all of an entry's row but its sid and its place. */
   write(slot: number, record: EntryFields): void {
     const chunk = this.#chunk(slot)
     const i = slot & MASK
@@ -157,7 +202,9 @@ export class Rows {
 
   /** Gives a slot back whose cell has been given back. */
   free(slot: number): void {
-    writeCookie(this.#chunk(slot), slot & MASK, undefined)
+    const chunk = this.#chunk(slot)
+    writeCookie(chunk, slot & MASK, undefined)
+    chunk.bytes[(slot & MASK) * ROW + KIND] = FREE
     // A list in an array would be copied when it grows, for tens of milliseconds.
     this.places(slot)[placeOf(slot)] = this.#free
     this.#free = slot

@@ -6,7 +6,7 @@
  * the garbage collector visits all of it. Parts take turns with growing: a table for a million
  * would stop the event loop for it. Linear probing, gaps closed at once (Knuth, 6.4, algorithm R).
  */
-import { randomInt } from 'node:crypto'
+import { SidKey } from './sid-key.js'
 
 const PART_BITS = 8
 const PARTS = 1 << PART_BITS
@@ -18,9 +18,6 @@ const FIRST_CELLS = 16
 /** A part grows by half when three quarters of its cells are taken. */
 const GROWTH = 1.5
 const FULLEST = 0.75
-/** Another one in each process: nobody can make ids that all fall into one place. */
-const SEED = randomInt(2 ** 32)
-
 /** Numbers of a cell: the hash, and one more than the slot; 0: nothing is there. */
 const CELL = 2
 
@@ -92,14 +89,17 @@ export class SidIndex {
   /** Made when they are first needed. */
   #parts = new Array<Part | undefined>(PARTS).fill(undefined)
   #size = 0
-  readonly #isAt: (slot: number, sid: string) => boolean
-  /** What was asked for last, since a request asks for the same sid several times. */
-  #sid: string | undefined
-  #hash = 0
+  readonly #isAt: (slot: number, sid: string, key: SidKey) => boolean
+  readonly #own = new SidKey()
+  /** What was asked for last, since a request asks for the same sid several times, and its slot. */
+  #key = this.#own
   #slot = -1
+  /** Keys that are likely to be asked for in this order, and how many of them have been. */
+  readonly #guessed: SidKey[] = []
+  #asked = 0
 
-  /** @param isAt whether it is this sid that the slot holds */
-  constructor(isAt: (slot: number, sid: string) => boolean) {
+  /** @param isAt whether it is this sid, whose key is `key`, that the slot holds */
+  constructor(isAt: (slot: number, sid: string, key: SidKey) => boolean) {
     this.#isAt = isAt
   }
 
@@ -109,11 +109,14 @@ export class SidIndex {
 
   /** The slot of `sid`, or -1. */
   get(sid: string): number {
-    if (sid !== this.#sid) {
-      const hash = hashOf(sid)
-      this.#remember(sid, hash, this.#find(sid, hash))
-    }
+    if (this.#ask(sid)) this.#slot = this.#find(sid)
     return this.#slot
+  }
+
+  /** The key of `sid`, until another one is asked for. */
+  keyOf(sid: string): SidKey {
+    this.get(sid)
+    return this.#key
   }
 
   /**
@@ -123,33 +126,58 @@ export class SidIndex {
    */
   guess(wanted: readonly Wanted[], from: number, occupants: Uint32Array): void {
     const count = Math.min(wanted.length - from, occupants.length)
-    for (let i = 0; i < count; i++) occupants[i] = hashOf(wanted[from + i]!.sid)
+    this.#forget()
+    for (let i = 0; i < count; i++) {
+      const key = (this.#guessed[i] ??= new SidKey())
+      occupants[i] = key.read(wanted[from + i]!.sid).hash
+    }
     for (let i = 0; i < count; i++) occupants[i] = this.#occupantOf(occupants[i]!)
   }
 
   /** Inserts a sid that is not here; the slot can be asked for it. */
   add(sid: string, slot: number): void {
-    const hash = this.#hashOf(sid)
+    this.#ask(sid)
+    const { hash } = this.#key
     const part = (this.#parts[hash >>> PLACE_BITS] ??= new Part())
     part.add(hash, slot)
     this.#size++
-    this.#remember(sid, hash, slot)
+    this.#slot = slot
   }
 
   /** Drops a sid and its slot. */
   delete(sid: string, slot: number): void {
-    const hash = this.#hashOf(sid)
+    this.#ask(sid)
+    const { hash } = this.#key
     if (this.#parts[hash >>> PLACE_BITS]?.delete(hash, slot)) this.#size--
-    this.#remember(sid, hash, -1)
+    this.#slot = -1
   }
 
-  #find(sid: string, hash: number): number {
+  /** @returns whether it is another sid than before, whose slot is to be found */
+  #ask(sid: string): boolean {
+    if (sid === this.#key.sid) return false
+    const guessed = this.#guessed[this.#asked]
+    if (guessed?.sid === sid) {
+      this.#asked++
+      this.#key = guessed
+    } else this.#key = this.#own.read(sid)
+    return true
+  }
+
+  /** The keys that were guessed are others from now on. */
+  #forget(): void {
+    this.#asked = 0
+    this.#key = this.#own
+    this.#own.sid = undefined
+  }
+
+  #find(sid: string): number {
+    const { hash } = this.#key
     const part = this.#parts[hash >>> PLACE_BITS]
     if (!part) return -1
     const { cells } = part
     let at = part.home(hash)
     for (let occupant; (occupant = cells[at + 1]!) !== 0; at = part.next(at)) {
-      if (cells[at] === hash && this.#isAt(occupant - 1, sid)) return occupant - 1
+      if (cells[at] === hash && this.#isAt(occupant - 1, sid, this.#key)) return occupant - 1
     }
     return -1
   }
@@ -162,27 +190,4 @@ export class SidIndex {
     while (cells[at + 1] !== 0 && cells[at] !== hash) at = part.next(at)
     return cells[at + 1]!
   }
-
-  #hashOf(sid: string): number {
-    return sid === this.#sid ? this.#hash : hashOf(sid)
-  }
-
-  #remember(sid: string, hash: number, slot: number): void {
-    this.#sid = sid
-    this.#hash = hash
-    this.#slot = slot
-  }
-}
-
-/** 32 bits, each of which depends on every character: MurmurHash3's mixing, two characters at a time. */
-function hashOf(sid: string): number {
-  const { length } = sid
-  let hash = SEED ^ length
-  for (let i = 0; i < length; i += 2) {
-    // Behind the last character NaN is found, which counts as 0 here.
-    hash = Math.imul(hash ^ (sid.charCodeAt(i) | (sid.charCodeAt(i + 1) << 16)), 0x85ebca6b)
-    hash ^= hash >>> 13
-  }
-  hash = Math.imul(hash, 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }

@@ -8,7 +8,7 @@
 import { WIDE } from './wide.js'
 
 /** The longest sid that one byte tells the length of. */
-export const SHORT_MOST = 253
+const SHORT_MOST = 253
 const LONG = 254
 const LONG_WIDE = 255
 /** Bytes before a longer sid: which kind, then how many characters. */

@@ -50,11 +50,6 @@ class SizeClass {
   bytes = 0
 }
 
-/** Bytes that are in use in the cell of this place. */
-export function lengthAt(places: Uint32Array, at: number): number {
-  return places[at + LENGTH]!
-}
-
 /** Holds cells; the caller holds their places, {@link PLACE} numbers each. */
 export class Slab {
   #pages: (Page | undefined)[] = []
@@ -89,11 +84,10 @@ export class Slab {
     places[at + LENGTH] = length
   }
 
-  /** Gives a cell back. Its length is 0 from then on, and the other numbers are the caller's. */
+  /** Gives a cell back. The numbers of its place are the caller's from then on. */
   remove(places: Uint32Array, at: number): void {
     const page = this.#pages[places[at + PAGE_NUMBER]!]!
     this.#giveBack(page, places[at + OFFSET]!, places[at + LENGTH]!)
-    places[at + LENGTH] = 0
   }
 
   /** The cell of this place. The answer is one object, and holds until the next call. */

@@ -71,7 +71,7 @@ export function* snapshotChunks(
     // Structures may have been made since the frame was begun.
     if (writer.length === 0 || source.structures().length > defined) define(defined)
     table.read(slot, fields)
-    writer.entry(fields, table.cell(slot))
+    writer.entry(fields, table.packedSid(slot), table.cell(slot))
     sessions++
   }
 

@@ -2,7 +2,8 @@
  * sid → entry, in memory: look-up, recency, limits and byte count. No I/O, no timers, no clock.
  *
  * An index holds sid → slot; with a limit another one holds the order of use, which without one
- * evicts nobody. An entry is a row by slot, its sid and its body in a cell of a slab. A slot
+ * evicts nobody. An entry is a row by slot, with its sid if that can be packed, and its body
+ * in a cell of a slab, behind any other sid. A slot
  * keeps its number while its session lives, so that a walk by slot can pause for as long as it likes
  * while sessions are used, changed and dropped.
  */
@@ -11,6 +12,7 @@ import type { CookieShape } from './cookie.js'
 import type { EntryFields, EntryRecord } from './format.js'
 import { LruIndex } from './lru-index.js'
 import { SidIndex, type Wanted } from './sid-index.js'
+import { PACKED_CHARACTERS } from './sid-key.js'
 import { isSid, readSid, sidEnd, sidLength, sidRoom, writeSid } from './sid-text.js'
 import { Slab } from './slab.js'
 import { lengthOf, type Span } from './span.js'
@@ -95,7 +97,8 @@ export class Table {
     if (count === 1) return from + 1
     this.#index.guess(wanted, from, occupants)
     let sum = 0
-    for (let i = 0; i < count; i++) if (occupants[i]! > 0) sum += this.used(occupants[i]! - 1)
+    for (let i = 0; i < count; i++)
+      if (occupants[i]! > 0) sum += this.#rows.prefetch(occupants[i]! - 1)
     for (let i = 0; i < count; i++) {
       if (occupants[i] === 0) continue
       const { bytes, start, end } = this.cell(occupants[i]! - 1)
@@ -190,13 +193,20 @@ export class Table {
   }
 
   sid(slot: number): string {
+    const packed = this.packedSid(slot)
+    if (packed) return packed.bytes.toString('base64url', packed.start, packed.end)
     const { bytes, start } = this.cell(slot)
     return readSid(bytes, start)
   }
 
+  /** The sid where it lies packed; `undefined` where it lies in the cell. Holds until the next call. */
+  packedSid(slot: number): Span | undefined {
+    return this.#rows.packedSid(slot)
+  }
+
   /**
-   * The sid, as sid-text.ts has it, and behind it the body, where they lie. The answer is one
-   * object, and holds until the next call.
+   * The sid, as sid-text.ts has it, unless it is packed, and behind it the body, where they lie. The
+   * answer is one object, and holds until the next call.
    */
   cell(slot: number): Span {
     return this.#slab.at(this.#rows.places(slot), placeOf(slot))
@@ -205,7 +215,7 @@ export class Table {
   /** The body where it lies. Holds as {@link cell} does. */
   body(slot: number): Span {
     const cell = this.cell(slot)
-    cell.start = sidEnd(cell.bytes, cell.start)
+    if (!this.packedSid(slot)) cell.start = sidEnd(cell.bytes, cell.start)
     return cell
   }
 
@@ -251,31 +261,39 @@ export class Table {
   }
 
   #add(slot: number, sid: string, body: Span): void {
-    const before = sidRoom(sid)
+    const key = this.#index.keyOf(sid)
+    this.#rows.writeSid(slot, key)
+    const before = key.packed ? 0 : sidRoom(sid)
     const length = lengthOf(body)
     this.#slab.add(before + length, this.#rows.places(slot), placeOf(slot))
     const { bytes, start } = this.cell(slot)
-    writeSid(bytes, start, sid)
+    if (before > 0) writeSid(bytes, start, sid)
     body.bytes.copy(bytes, start + before, body.start, body.end)
     this.#bytes += sid.length + length
   }
 
   #replace(slot: number, body: Span): void {
-    const cell = this.cell(slot)
-    const before = sidEnd(cell.bytes, cell.start) - cell.start
+    const { start } = this.cell(slot)
+    const old = this.body(slot)
+    const before = old.start - start
+    this.#bytes += lengthOf(body) - lengthOf(old)
     const length = before + lengthOf(body)
-    this.#bytes += length - lengthOf(cell)
     this.#slab.resize(length, before, this.#rows.places(slot), placeOf(slot))
-    const { bytes, start } = this.cell(slot)
-    body.bytes.copy(bytes, start + before, body.start, body.end)
+    const cell = this.cell(slot)
+    body.bytes.copy(cell.bytes, cell.start + before, body.start, body.end)
   }
 
   #release(slot: number): void {
     this.onLeave?.(slot)
-    const { bytes, start, end } = this.cell(slot)
-    this.#bytes -= sidLength(bytes, start) + end - sidEnd(bytes, start)
+    this.#bytes -= this.#sidLength(slot) + this.length(slot)
     this.#slab.remove(this.#rows.places(slot), placeOf(slot))
     this.#rows.free(slot)
+  }
+
+  #sidLength(slot: number): number {
+    if (this.packedSid(slot)) return PACKED_CHARACTERS
+    const { bytes, start } = this.cell(slot)
+    return sidLength(bytes, start)
   }
 
   /** Evicts until the limits are kept: by then the entry used last, which fits, is never the next. */
@@ -299,7 +317,9 @@ export class Table {
   }
 
   #makeIndex(): SidIndex {
-    return new SidIndex((slot, sid) => {
+    return new SidIndex((slot, sid, key) => {
+      if (key.packed) return this.#rows.isPacked(slot, key)
+      if (this.packedSid(slot)) return false
       const { bytes, start } = this.cell(slot)
       return isSid(bytes, start, sid)
     })

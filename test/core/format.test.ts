@@ -6,7 +6,7 @@ import type { CookieShape } from '../../src/core/cookie.js'
 import { type EntryRecord, FRAME_TARGET, MalformedError } from '../../src/core/format.js'
 import { RecordWriter } from '../../src/core/record-writer.js'
 import { RecordReader } from '../../src/core/records.js'
-import { cellOf } from '../support/bodies.js'
+import { placesOf } from '../support/bodies.js'
 import { anyBody, anyNumber, anyText, ListSink, recordOf, shapes } from '../support/records.js'
 
 const cookies: (CookieShape | undefined)[] = [
@@ -50,7 +50,7 @@ function payloadOf(writes: readonly (readonly unknown[])[], writer = new RecordW
   for (const [method, ...fields] of writes) {
     const ofEntry = method === 'entry' || method === 'touch'
     const [record, body] = fields as [EntryRecord, string?]
-    const values = ofEntry ? [record, cellOf(record.sid, body)] : fields
+    const values = ofEntry ? [record, ...placesOf(record.sid, body)] : fields
     ;(writer as unknown as Record<string, (...values: unknown[]) => void>)[method as string]!(
       ...values,
     )

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import { FRAME_HEADER, FrameKind } from '../../src/core/format.js'
 import { decodeHeaderPayload, HEADER_FRAME } from '../../src/core/header.js'
-import { cellOf, textOf } from '../support/bodies.js'
+import { placesOf, textOf } from '../support/bodies.js'
 import { cut, flipFrames, framesIn } from '../support/damage.js'
 import { recordsIn } from '../support/journals.js'
 import { PATH } from '../support/memory-files.js'
@@ -134,7 +134,10 @@ describe('journals', () => {
   test('of a generation before the snapshot change nothing', async () => {
     const stage = await twoGenerations()
     const old = fileOf(headerOf({ ...storeOf(stage), kind: 'journal', generation: 1 }), [
-      [FrameKind.records, (writer) => writer.entry(recordOf({ sid: 'old' }), cellOf('old', EMPTY))],
+      [
+        FrameKind.records,
+        (writer) => writer.entry(recordOf({ sid: 'old' }), ...placesOf('old', EMPTY)),
+      ],
     ])
     stage.files.contents.set(journal(0), old)
     expect(await lettersIn(await open({}, stage))).toBe('ade')

@@ -6,7 +6,7 @@ import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
 import { FrameKind } from '../../src/core/format.js'
-import { cellOf, textOf } from '../support/bodies.js'
+import { placesOf, textOf } from '../support/bodies.js'
 import { flip, flipEntries, flipFrames, framesIn } from '../support/damage.js'
 import { errno, MemoryFiles, PATH } from '../support/memory-files.js'
 import { fileOf, headerOf, HOUR, type Part, recordOf } from '../support/records.js'
@@ -162,7 +162,7 @@ describe('a damaged snapshot', () => {
   test('that has lost a stretch into its tail may have lost removals', async () => {
     const entry = (sid: string, stamp: number): Part => [
       FrameKind.records,
-      (writer) => writer.entry(recordOf({ sid, stamp }), cellOf(sid, EMPTY)),
+      (writer) => writer.entry(recordOf({ sid, stamp }), ...placesOf(sid, EMPTY)),
     ]
     const footer = new Packr().pack({ sessions: 2, removals: 1, tailFrom: 4 })
     const files = new MemoryFiles()
@@ -307,7 +307,7 @@ describe('a damaged snapshot', () => {
     ])
     const kept: Part = [
       FrameKind.records,
-      (writer) => writer.entry(recordOf({ sid: 'kept' }), cellOf('kept', EMPTY)),
+      (writer) => writer.entry(recordOf({ sid: 'kept' }), ...placesOf('kept', EMPTY)),
     ]
     files.contents.set(PATH, fileOf(headerOf(), [...parts, kept, kept]))
     flip(files, PATH, files.get(PATH).length - 3)

@@ -2,12 +2,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SidIndex } from '../../src/core/sid-index.js'
+import { SidKey } from '../../src/core/sid-key.js'
 import { isSid, readSid, sidEnd, sidLength, sidRoom, writeSid } from '../../src/core/sid-text.js'
 
 const sid = fc.oneof(
   fc.constantFrom('', 'a', 'b', 'ab', 'ba', '\0', 'a\0', '__proto__', 'é', 'é€', '😀'),
   fc.string({ maxLength: 3 }),
   fc.nat(300).map((n) => `a longer one with its number ${n}`),
+  fc.nat(300).map((n) => `${n}`.padStart(32, 'packed-')),
 )
 
 /** An index whose sids lie in a list. */
@@ -52,12 +54,16 @@ describe('the index', () => {
   })
 
   test('is a map, whatever the sids are', () => {
-    const step = fc.record({ sid, remove: fc.boolean(), asked: sid })
+    const wanted = fc.array(fc.record({ sid }), { maxLength: 4 })
+    const step = fc.record({ sid, remove: fc.boolean(), asked: sid, wanted })
+    const room = new Uint32Array(3)
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
         const model = new Set<string>()
         const listed = new Listed()
-        for (const { sid, remove, asked } of steps) {
+        for (const { sid, remove, asked, wanted } of steps) {
+          // Guesses change nothing, whether what is asked for next is among them or not.
+          listed.index.guess(wanted, 0, room)
           if (remove) {
             listed.delete(sid)
             model.delete(sid)
@@ -140,5 +146,33 @@ describe('a sid as bytes', () => {
         )
       }),
     )
+  })
+})
+
+describe('a key', () => {
+  const BASE64URL = /^[\w-]*$/
+  const plain = fc.string({ minLength: 31, maxLength: 33 })
+  const random = fc.uint8Array({ minLength: 23, maxLength: 25 })
+  const packable = random.map((bytes) => Buffer.from(bytes).toString('base64url'))
+
+  test('is the 24 bytes of a sid that is base64url of so many, and of no other', () => {
+    fc.assert(
+      fc.property(fc.oneof(packable, plain, sid), (one) => {
+        const key = new SidKey().read('B'.repeat(32)).read(one)
+        expect(key.packed).toBe(one.length === 32 && BASE64URL.test(one))
+        if (key.packed) expect(Buffer.from(key.words.buffer).toString('base64url')).toBe(one)
+      }),
+    )
+  })
+
+  test('has a hash that is spread over 32 bits, the same for the same sid', () => {
+    for (const make of [(n: number) => `${n}`.padStart(32, 'A'), (n: number) => `sid ${n}`]) {
+      const hashes = Array.from({ length: 4096 }, (_, n) => new SidKey().read(make(n)).hash)
+      expect(Array.from(hashes, (_, n) => new SidKey().read(make(n)).hash)).toEqual(hashes)
+      // Of 1024 parts 19 stay empty by chance.
+      const parts = new Set(hashes.map((hash) => hash >>> 22))
+      expect(parts.size).toBeGreaterThan(900)
+      expect(new Set(hashes.map((hash) => hash & 0x3ff)).size).toBeGreaterThan(900)
+    }
   })
 })

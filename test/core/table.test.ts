@@ -66,11 +66,12 @@ type Step =
   | { do: 'clear' }
   | { do: 'load'; sids: string[] }
 
-const sid = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'longer', '')
+const packable = ['A'.repeat(32), '-_'.repeat(16)]
+const sid = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'longer', '', ...packable, '+'.repeat(32))
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant('put'), sid, length: fc.integer({ min: 1, max: 24 }) }),
+    arbitrary: fc.record({ do: fc.constant('put'), sid, length: fc.nat(24) }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('use', 'touch', 'remove'), sid }) },
   { weight: 1, arbitrary: fc.constant({ do: 'clear' as const }) },
@@ -78,7 +79,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 const limits = fc.record({
   max: fc.constantFrom(0, 1, 3),
-  maxBytes: fc.constantFrom(0, 30, 60),
+  maxBytes: fc.constantFrom(0, 30, 60, 90),
 })
 
 /** Takes every step on a table and on the model. */
