@@ -162,7 +162,10 @@ export class Flattening {
     const { length } = keys
     const record = this.#shapes.recordOf(keys, this.#sid)
     if (record >= 0) tokens.push(record * 4 + Kind.record)
-    else tokens.push(special(Special.object), length)
+    else if (depth > 0) {
+      this.#foreign(Object.entries(value), depth)
+      return
+    } else tokens.push(special(Special.object), length)
     for (let i = 0; i < length; i++) {
       const key = keys[i]!
       const member = (value as Record<string, unknown>)[key]
@@ -170,6 +173,16 @@ export class Flattening {
       // A getter of the same object may have deleted it.
       if (member === undefined && !Object.hasOwn(value, key)) tokens.push(ABSENT)
       else this.#value(member, key, depth + 1)
+    }
+  }
+
+  /** What an object holds whose keys may be data: each look-up of one would miss V8's caches. */
+  #foreign(entries: readonly [string, unknown][], depth: number): void {
+    this.tokens.push(special(Special.object), entries.length)
+    for (let i = 0; i < entries.length; i++) {
+      const [key, member] = entries[i]!
+      this.#characters(key)
+      this.#value(member, key, depth + 1)
     }
   }
 
