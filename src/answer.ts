@@ -39,9 +39,12 @@ class Turn {
   #over: Promise<void> | undefined
   #end: (() => void) | undefined
 
-  /** Resolves when all of them have been given. */
+  /** Resolves when all of them have been given, or the loop turns: fake timers may swallow some. */
   get over(): Promise<void> {
-    return (this.#over ??= new Promise((resolve) => (this.#end = resolve)))
+    return (this.#over ??= new Promise((resolve) => {
+      this.#end = resolve
+      setImmediate(resolve)
+    }))
   }
 
   end(): void {

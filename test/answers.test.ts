@@ -95,3 +95,20 @@ it.each([1, 64])('lets the loop turn though each leads to another question: %i',
   const asks = turns.slice(1).map((total, i) => total - turns[i]!)
   expect(Math.max(...asks)).toBeLessThan(1000)
 })
+
+it('comes after others that are due, but waits no longer for what fake timers have swallowed', async () => {
+  const store = new PersistentMemoryStore({ snapshotPath: false })
+  onTestFinished(() => store.close())
+  await store.ready()
+  const real = globalThis.setImmediate
+  globalThis.setImmediate = (() => undefined) as unknown as typeof real
+  store.get('nobody', () => expect.unreachable())
+  globalThis.setImmediate = real
+
+  const answered = new Promise<void>((resolve) => {
+    store.get('nobody', () => store.touch('nobody', sessionOf(), () => resolve()))
+  })
+  await Promise.race([answered, immediate().then(immediate).then(immediate)])
+  const none = Symbol('no answer')
+  expect(await Promise.race([answered, Promise.resolve(none)])).toBeUndefined()
+})
