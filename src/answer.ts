@@ -65,8 +65,7 @@ export function answerSoon<T>(callback: Callback<T>, value: T | undefined): void
 /**
  * Runs an answer from the event loop: what the requests of one turn ask for together, as MemoryStore
  * does, so that each stage of the app is run for all of them; what is asked for in an answer right
- * after those, so that nobody waits for another turn; but not without end, or nobody else would get
- * one.
+ * after those, as a rule without another turn; but not without end, or nobody else would get one.
  */
 export function soon(answer: () => void): void {
   if (answering && chained < CHAINED_MOST) {

@@ -2,16 +2,20 @@
  * Calls of `get` with a callback: those of one turn are read together.
  *
  * Most of reading one of many sessions is waiting for memory, and that can be waited for once for a
- * number of them. Each gets what was there when it was asked for: before anything is changed,
- * {@link Reads.settle} reads what has been put off.
+ * number of them. Each gets what was there when it was asked for: before the app changes anything,
+ * {@link Reads.settle} reads what has been put off. What another process has written may come
+ * between.
  */
 import type { SessionData } from 'express-session'
 import { answerError, answerNow, type Callback, soon } from './answer.js'
+import type { Clock } from './core/clock.js'
 import type { Engine } from './core/engine.js'
 
 /** A session on its way to whoever asked for it. */
 interface Asked {
   readonly sid: string
+  /** When it was asked for, epoch ms. */
+  readonly at: number
   read: boolean
   session: SessionData | undefined
   error: unknown
@@ -19,19 +23,22 @@ interface Asked {
 
 export class Reads {
   readonly #engine: Engine
+  readonly #clock: Clock
   /** What has been asked for and is not all read. */
   #asked: Asked[] = []
   /** How many of them have been read, and for how many memory is ready. */
   #done = 0
   #ready = 0
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, clock: Clock) {
     this.#engine = engine
+    this.#clock = clock
   }
 
   /** Reads a session no later than it answers. */
   ask(sid: string, callback: Callback<SessionData | undefined>): void {
-    const asked: Asked = { sid, read: false, session: undefined, error: undefined }
+    const at = this.#clock.now()
+    const asked: Asked = { sid, at, read: false, session: undefined, error: undefined }
     this.#asked.push(asked)
     soon(() => {
       if (!asked.read) this.settle()
@@ -46,7 +53,7 @@ export class Reads {
   /** Reads all that has been asked for: to be called before anything changes. */
   settle(): void {
     if (this.#asked.length === 0) return
-    // Reading may run code of the app, which may ask for more, or settle the rest.
+    // A listener that has come since then may ask for more, or settle the rest.
     while (this.#done < this.#asked.length) {
       if (this.#done === this.#ready) this.#prefetch()
       this.#read(this.#asked[this.#done++]!)
@@ -62,7 +69,7 @@ export class Reads {
   #read(asked: Asked): void {
     asked.read = true
     try {
-      asked.session = this.#engine.sessions.get(asked.sid) as SessionData | undefined
+      asked.session = this.#engine.sessions.get(asked.sid, asked.at) as SessionData | undefined
     } catch (error) {
       asked.error = error
     }

@@ -1,9 +1,12 @@
 /** `get` with a callback, which reads later than it is asked, against a store that reads at once. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
+import type { Engine } from '../src/core/engine.js'
 import { PersistentMemoryStore } from '../src/index.js'
+import { Reads } from '../src/reads.js'
 import { sessionOf, type StoreOptions } from './contract-store.js'
 import { NOON, StubClock } from './support/stub-clock.js'
 
@@ -20,6 +23,8 @@ async function open(options: StoreOptions = {}): Promise<{
   await store.ready()
   return { store, clock }
 }
+
+type Open = (options?: StoreOptions) => Promise<PersistentMemoryStore>
 
 const inAnHour = { expires: new Date(NOON + 3_600_000) }
 const sids = Array.from({ length: 100 }, (_, n) => `sid ${n}`)
@@ -86,34 +91,123 @@ describe('a session', () => {
     )
   })
 
-  it.each(['destroys', 'sets', 'clears'])(
-    'is what it was though reading another one runs code that %s it',
-    async (how) => {
-      let disposed = 0
-      const { store, clock } = await open({
-        dispose: () => {
-          if (disposed++ > 0) return
-          if (how === 'destroys') void store.destroy(sids[1]!)
-          else if (how === 'sets') void store.set(sids[1]!, sessionOf({ n: 2 }, inAnHour))
-          else void store.clear()
-        },
-      })
-      await store.set(sids[0]!, sessionOf({ n: 1 }, { expires: new Date(NOON + 1000) }))
-      await store.set(sids[1]!, sessionOf({ n: 1 }, inAnHour))
-      clock.time += 1000
+  const changing: [string, (get: () => void, open: Open) => Promise<PersistentMemoryStore>][] = [
+    [
+      'toJSON',
+      async (get, open) => {
+        const store = await open()
+        store.set('a', sessionOf({ n: 2, more: { toJSON: get } }, inAnHour), () => undefined)
+        return store
+      },
+    ],
+    [
+      'ttl',
+      async (get, open) => {
+        let called = 0
+        const store = await open({ ttl: () => (called++ === 1 ? (get(), 100) : 100) })
+        void store.set('a', sessionOf({ n: 2 }, inAnHour))
+        return store
+      },
+    ],
+    [
+      'dispose',
+      async (get, open) => {
+        const store = await open({ dispose: (sid) => sid === 'b' && get() })
+        await store.set('b', sessionOf({}, inAnHour))
+        void store.destroy(['b', 'a'])
+        return store
+      },
+    ],
+    [
+      'a listener to evicted',
+      async (get, open) => {
+        const store = await open({ maxBytes: 400 })
+        await store.set('b', sessionOf({ bulk: ' '.repeat(200) }, inAnHour))
+        await store.get('a')
+        store.on('evicted', (sid) => sid === 'b' && get())
+        void store.set('c', sessionOf({ bulk: ' '.repeat(380) }, inAnHour))
+        expect(store.stats().evicted).toBe(2)
+        return store
+      },
+    ],
+  ]
+  it.each(changing)('is what it was though asked for amid a change, in %s', async (_, start) => {
+    let stored: PersistentMemoryStore | undefined
+    let answer: Found
+    const get = () => ask(stored!, 'a', (found) => (answer = found))
+    await start(get, async (options) => {
+      stored = (await open(options)).store
+      await stored.set('a', sessionOf({ n: 1 }, inAnHour))
+      return stored
+    })
+    await immediate()
+    await immediate()
+    expect(answer).toBe(1)
+  })
 
-      const answers: Found[] = []
-      for (const sid of [sids[0]!, sids[1]!]) ask(store, sid, (found) => answers.push(found))
-      await immediate()
-      expect(answers).toEqual([undefined, 1])
-      expect(store.stats()).toMatchObject({ hits: 1, misses: 1 })
-      expect(await store.get(sids[1]!)).toEqual(
-        how === 'sets' ? { n: 2, cookie: { expires: inAnHour.expires.toISOString() } } : undefined,
-      )
-    },
-  )
+  it('is there though it expires before the answer', async () => {
+    const { store, clock } = await open()
+    await store.set('a', sessionOf({ n: 1 }, inAnHour))
+    const answers: Found[] = []
+    for (const sid of ['a', 'a']) {
+      ask(store, sid, (found) => answers.push(found))
+      clock.time = inAnHour.expires.getTime()
+    }
+    await immediate()
+    expect(answers).toEqual([1, undefined])
+  })
+
+  it('is decoded in the context of whoever asked for it', async () => {
+    const context = new AsyncLocalStorage<string>()
+    const contexts: unknown[] = []
+    const parse = (text: string) => {
+      contexts.push(context.getStore())
+      return JSON.parse(text) as SessionData
+    }
+    const { store } = await open({ serializer: { stringify: JSON.stringify, parse } })
+    for (const sid of ['a', 'b']) await store.set(sid, sessionOf({}, inAnHour))
+    for (const sid of ['a', 'b']) context.run(sid, () => store.get(sid, () => undefined))
+    await immediate()
+    expect(contexts).toEqual(['a', 'b'])
+  })
+
+  it('is what it was though a listener that has come since then changes it', async () => {
+    const { store, clock } = await open()
+    await store.set('a', sessionOf({}, inAnHour))
+    await store.set('b', sessionOf({ n: 1 }))
+    clock.time = inAnHour.expires.getTime()
+    const answers: Found[] = []
+    for (const sid of ['a', 'b']) ask(store, sid, (found) => answers.push(found))
+    store.on('expired', () => {
+      void store.set('b', sessionOf({ n: 2 }))
+      ask(store, 'b', (found) => answers.push(found))
+    })
+    await immediate()
+    await immediate()
+    expect(answers).toEqual([undefined, 1, 2])
+    expect(store.stats()).toMatchObject({ hits: 2, misses: 1 })
+  })
 
   it('that does not decode is an error to whoever asked for it and nobody else', async () => {
+    const bodies = [0, new Error('not this one'), 2, undefined]
+    const sessions = {
+      prefetch: (wanted: readonly unknown[]) => wanted.length,
+      get: (sid: string) => {
+        const body = bodies[Number(sid)]
+        if (body instanceof Error) throw body
+        return body
+      },
+    }
+    const reads = new Reads({ sessions } as unknown as Engine, new StubClock())
+    const answers: unknown[] = []
+    bodies.forEach((_, n) => {
+      reads.ask(`${n}`, (error: unknown, session: unknown) => (answers[n] = error ?? session))
+    })
+    await immediate()
+    expect(answers).toEqual(bodies)
+  })
+
+  it('that a serializer does not decode is an error too', async () => {
     const serializer = {
       stringify: JSON.stringify,
       parse: (text: string) => {

@@ -176,7 +176,10 @@ export class Flattening {
     }
   }
 
-  /** What an object holds whose keys may be data: each look-up of one would miss V8's caches. */
+  /**
+   * What an object holds whose keys may be data: each look-up of one would miss V8's caches. All of it
+   * has been read before any `toJSON` of theirs is called; JSON takes turns.
+   */
   #foreign(entries: readonly [string, unknown][], depth: number): void {
     this.tokens.push(special(Special.object), entries.length)
     for (let i = 0; i < entries.length; i++) {

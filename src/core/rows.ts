@@ -2,8 +2,8 @@
  * What an entry consists of, in rows by slot, and which slots are free.
  *
  * A number in a typed array costs eight bytes where an object a session costs a hundred, and the
- * garbage collector has nothing to visit. A sid that can be packed stands there
- * too, and where the rest lies; what that is is table.ts's to say.
+ * garbage collector has nothing to visit. A sid that can be packed stands there too, and where the
+ * rest lies; what that is is table.ts's to say.
  */
 import { type CookieShape, impliedExpiry } from './cookie.js'
 import type { EntryFields } from './format.js'

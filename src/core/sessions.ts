@@ -122,15 +122,19 @@ export class Sessions {
     return this.#table.prefetch(wanted, from)
   }
 
-  /** The session, fresh each time; `undefined` where there is none or it has expired. */
-  get(sid: string): Session | undefined {
+  /**
+   * The session, fresh each time; `undefined` where there is none or it has expired.
+   *
+   * @param now when it was asked for, epoch ms
+   */
+  get(sid: string, now = this.#clock.now()): Session | undefined {
     const table = this.#table
     const slot = table.use(sid, this.stamps.use())
     if (slot < 0) {
       this.counters.misses++
       return undefined
     }
-    if (table.expires(slot) <= this.#clock.now()) {
+    if (table.expires(slot) <= now) {
       const last = this.#options.stale ? this.#decode(slot) : undefined
       this.#expire(slot)
       this.counters.misses++

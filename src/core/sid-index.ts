@@ -1,7 +1,7 @@
 /**
  * sid → slot: an open hash table of numbers, in parts.
  *
- * Of each sid its hash and its slot are here, eight bytes; the sid itself lies with its body, and the
+ * Of each sid its hash and its slot are here, eight bytes; the sid itself lies with its entry, and the
  * caller says whether it is the one that is looked for. A map of strings takes ten times that, and
  * the garbage collector visits all of it. Parts take turns with growing: a table for a million
  * would stop the event loop for it. Linear probing, gaps closed at once (Knuth, 6.4, algorithm R).

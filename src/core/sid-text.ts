@@ -1,5 +1,5 @@
 /**
- * A sid as bytes, as it lies in memory in front of its session's body.
+ * A sid as bytes, as one that can't be packed lies in memory in front of its session's body.
  *
  * One byte says how many characters follow, of a byte each; two values of it announce a longer sid,
  * and one with characters that need two. As text on the heap each would cost half as much again,

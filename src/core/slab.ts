@@ -1,5 +1,5 @@
 /**
- * Where sids and bodies lie: a slab allocator, outside of the garbage collector's heap.
+ * Where bodies lie, and sids that can't be packed: a slab allocator, outside of the garbage collector's heap.
  *
  * What is kept as a string is moved twice by the collector before it stays, which holds the loop for
  * ten milliseconds at twenty thousand changes a second, and it carries a header. Here it is copied

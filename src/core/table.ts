@@ -2,10 +2,9 @@
  * sid → entry, in memory: look-up, recency, limits and byte count. No I/O, no timers, no clock.
  *
  * An index holds sid → slot; with a limit another one holds the order of use, which without one
- * evicts nobody. An entry is a row by slot, with its sid if that can be packed, and its body
- * in a cell of a slab, behind any other sid. A slot
- * keeps its number while its session lives, so that a walk by slot can pause for as long as it likes
- * while sessions are used, changed and dropped.
+ * evicts nobody. An entry is a row by slot, with its sid if that can be packed, and its body in a cell
+ * of a slab, behind any other sid. A slot keeps its number while its session lives, so that a walk by
+ * slot can pause for as long as it likes while sessions are used, changed and dropped.
  */
 import { Rows, placeOf } from './rows.js'
 import type { CookieShape } from './cookie.js'
