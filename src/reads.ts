@@ -3,8 +3,8 @@
  *
  * Most of reading one of many sessions is waiting for memory, and that can be waited for once for a
  * number of them. Each gets what was there when it was asked for: before the app changes anything,
- * {@link Reads.settle} reads what has been put off. What another process has written may come
- * between.
+ * {@link Reads.settle} reads what has been put off, and what is asked for amid a change is not. What
+ * another process has written may come between.
  */
 import type { SessionData } from 'express-session'
 import { answerError, answerNow, type Callback, soon } from './answer.js'
@@ -29,13 +29,36 @@ export class Reads {
   /** How many of them have been read, and for how many memory is ready. */
   #done = 0
   #ready = 0
+  readonly #runsCode: () => boolean
+  /** How many changes are under way, one in the other. */
+  #changing = 0
 
-  constructor(engine: Engine, clock: Clock) {
+  /**
+   * @param runsCode whether reading would run code of the app, which may change anything and count on
+   * the context of whoever has asked
+   */
+  constructor(engine: Engine, clock: Clock, runsCode: () => boolean) {
     this.#engine = engine
     this.#clock = clock
+    this.#runsCode = runsCode
   }
 
-  /** Reads a session no later than it answers. */
+  /** Whether a read may wait for its answer: otherwise it must be read at once. */
+  get canWait(): boolean {
+    return this.#changing === 0 && !this.#runsCode() && this.#engine.isCurrent
+  }
+
+  /** Runs a part of a change. */
+  amid<T>(part: () => T): T {
+    this.#changing++
+    try {
+      return part()
+    } finally {
+      this.#changing--
+    }
+  }
+
+  /** Reads a session no later than it answers; to be asked while it {@link canWait}. */
   ask(sid: string, callback: Callback<SessionData | undefined>): void {
     const at = this.#clock.now()
     const asked: Asked = { sid, at, read: false, session: undefined, error: undefined }
@@ -55,15 +78,12 @@ export class Reads {
     if (this.#asked.length === 0) return
     // A listener that has come since then may ask for more, or settle the rest.
     while (this.#done < this.#asked.length) {
-      if (this.#done === this.#ready) this.#prefetch()
+      if (this.#done === this.#ready)
+        this.#ready = this.#engine.sessions.prefetch(this.#asked, this.#done)
       this.#read(this.#asked[this.#done++]!)
     }
     this.#asked = []
     this.#done = this.#ready = 0
-  }
-
-  #prefetch(): void {
-    this.#ready = this.#engine.sessions.prefetch(this.#asked, this.#done)
   }
 
   #read(asked: Asked): void {

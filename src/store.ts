@@ -2,8 +2,8 @@
  * PersistentMemoryStore: express-session's Store over the engine.
  *
  * In come callbacks or none, out go exactly one answer each: to the callback, later, or as a
- * promise. What a method changes is changed before it returns. Holds no logic of its own beyond that and the
- * prune timer.
+ * promise. What a method changes is changed before it returns. Holds no logic of its own beyond that
+ * and the prune timer.
  */
 import type { SessionData } from 'express-session'
 import { answerSoon, type Callback, fail, settle, throwLater } from './answer.js'
@@ -55,8 +55,6 @@ export class PersistentMemoryStore extends StoreWithEvents {
   readonly #engine: Engine
   readonly #clock: Clock
   readonly #reads: Reads
-  /** How many changes are under way, one in the other. */
-  #changing = 0
   #stopPrune: (() => void) | undefined
   #forgetExit: (() => void) | undefined
   #warned = new Set<string>()
@@ -88,7 +86,10 @@ export class PersistentMemoryStore extends StoreWithEvents {
       error: (error) => this.#report(error),
     }
     this.#engine = new Engine(this.#options, events, surroundings)
-    this.#reads = new Reads(this.#engine, this.#clock)
+    const { serializer, dispose, stale } = this.#options
+    const callsBack = Boolean(serializer ?? dispose) || stale
+    const runsCode = () => callsBack || this.listenerCount('expired') > 0
+    this.#reads = new Reads(this.#engine, this.#clock, runsCode)
     this.#engine.open()
     if (this.#options.flushOnExit && this.#options.snapshotPath !== false) {
       this.#forgetExit = flushAtExit(this.#engine)
@@ -106,7 +107,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
     sid: string,
     callback?: Callback<SessionData | undefined>,
   ): Promise<SessionData | undefined> | void {
-    if (typeof sid === 'string' && typeof callback === 'function' && this.#canPutOff) {
+    if (typeof sid === 'string' && typeof callback === 'function' && this.#reads.canWait) {
       this.#reads.ask(sid, callback)
       return
     }
@@ -292,35 +293,15 @@ export class PersistentMemoryStore extends StoreWithEvents {
     this.#reads.settle()
     try {
       this.#engine.requireOpen()
-      change = this.#changed(prepare)
+      change = this.#reads.amid(prepare)
     } catch (error) {
       return fail(error, callback)
     }
     const operation = () => {
-      this.#changed(change)
+      this.#reads.amid(change)
       return durable ? this.#engine.acknowledged() : undefined
     }
     return this.#answer(operation, callback, true)
-  }
-
-  /** Runs a part of a change: what its code of the app asks for meanwhile is not put off. */
-  #changed<T>(part: () => T): T {
-    this.#changing++
-    try {
-      return part()
-    } finally {
-      this.#changing--
-    }
-  }
-
-  /**
-   * Whether a read may wait for its answer: nothing is being changed, and no code of the app would run
-   * in it, which may change anything and count on the context of whoever has asked.
-   */
-  get #canPutOff(): boolean {
-    const { serializer, dispose, stale } = this.#options
-    const quiet = !serializer && !dispose && !stale && this.listenerCount('expired') === 0
-    return quiet && this.#changing === 0 && this.#engine.isCurrent
   }
 
   /** Reads now, or when what another process has written has been read. */

@@ -198,7 +198,7 @@ describe('a session', () => {
         return body
       },
     }
-    const reads = new Reads({ sessions } as unknown as Engine, new StubClock())
+    const reads = new Reads({ sessions } as unknown as Engine, new StubClock(), () => false)
     const answers: unknown[] = []
     bodies.forEach((_, n) => {
       reads.ask(`${n}`, (error: unknown, session: unknown) => (answers[n] = error ?? session))

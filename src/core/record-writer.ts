@@ -259,9 +259,7 @@ function isBrief({ expires, stamp, used, cookie, cookieExpires }: EntryFields): 
 }
 
 function isPackable(sid: string): boolean {
-  return isPackableLength(sid.length) && isBase64url(sid, sid.length)
-}
-
-function isPackableLength(length: number): boolean {
-  return length % 4 === 0 && length >= PACKED_SID.least && length <= PACKED_SID.most
+  const { length } = sid
+  const suits = length % 4 === 0 && length >= PACKED_SID.least && length <= PACKED_SID.most
+  return suits && isBase64url(sid, length)
 }

@@ -35,6 +35,13 @@ class Part {
     return at + CELL === this.cells.length ? 0 : at + CELL
   }
 
+  /** The next place from `at` on that holds this hash, or nothing. */
+  seek(hash: number, at: number): number {
+    const { cells } = this
+    while (cells[at + 1] !== 0 && cells[at] !== hash) at = this.next(at)
+    return at
+  }
+
   add(hash: number, slot: number): void {
     if (this.size >= this.capacity * FULLEST) this.#grow()
     this.size++
@@ -175,19 +182,15 @@ export class SidIndex {
     const part = this.#parts[hash >>> PLACE_BITS]
     if (!part) return -1
     const { cells } = part
-    let at = part.home(hash)
-    for (let occupant; (occupant = cells[at + 1]!) !== 0; at = part.next(at)) {
-      if (cells[at] === hash && this.#isAt(occupant - 1, sid, this.#key)) return occupant - 1
+    let at = part.seek(hash, part.home(hash))
+    for (let occupant; (occupant = cells[at + 1]!) !== 0; at = part.seek(hash, part.next(at))) {
+      if (this.#isAt(occupant - 1, sid, this.#key)) return occupant - 1
     }
     return -1
   }
 
   #occupantOf(hash: number): number {
     const part = this.#parts[hash >>> PLACE_BITS]
-    if (!part) return 0
-    const { cells } = part
-    let at = part.home(hash)
-    while (cells[at + 1] !== 0 && cells[at] !== hash) at = part.next(at)
-    return cells[at + 1]!
+    return part ? part.cells[part.seek(hash, part.home(hash)) + 1]! : 0
   }
 }

@@ -266,7 +266,7 @@ export class Table {
     const length = lengthOf(body)
     this.#slab.add(before + length, this.#rows.places(slot), placeOf(slot))
     const { bytes, start } = this.cell(slot)
-    if (before > 0) writeSid(bytes, start, sid)
+    if (!key.packed) writeSid(bytes, start, sid)
     body.bytes.copy(bytes, start + before, body.start, body.end)
     this.#bytes += sid.length + length
   }
