@@ -222,12 +222,14 @@ test('an owner that finds its lease taken stops writing, says so and serves on',
   // As another process would whose owner seemed gone to it.
   await writeFile(`${path}.lease-77`, text.replace(/"token":"\w/, '"token":"x'))
   await expect.poll(() => owner.errors.map(({ code }) => code), patient).toEqual(['ERR_LEASE_LOST'])
-  const sizes = async () => {
+  const contents = async () => {
     const names = (await readdir(dirname(path))).sort()
-    const files = await Promise.all(names.map((name) => readFile(join(dirname(path), name))))
-    return names.map((name, i) => [name, files[i]!.length])
+    const files = await Promise.all(
+      names.map((name) => readFile(join(dirname(path), name), 'latin1')),
+    )
+    return names.map((name, i) => [name, files[i]!])
   }
-  const before = await sizes()
+  const before = await contents()
   await expect(owner.store.set('b', session({ n: 1 }))).rejects.toMatchObject({
     code: 'ERR_LEASE_LOST',
   })
@@ -240,7 +242,7 @@ test('an owner that finds its lease taken stops writing, says so and serves on',
   })
   await wait(1500)
   await owner.store.close().catch(() => {})
-  expect(await sizes()).toEqual(before)
+  expect(await contents()).toEqual(before)
   expect(owner.errors).toHaveLength(1)
 })
 

@@ -156,6 +156,8 @@ function diskFiles(disk) {
       const inode = disk.entries.get(path)
       return inode ? `${inode.id}:${inode.data.length}` : ''
     },
+
+    writtenSync: (path, offset) => Boolean(disk.entries.get(path)?.data[offset]),
   }
 }
 
@@ -193,11 +195,14 @@ export function surroundingsOf(disk, clock) {
   return { files: diskFiles(disk), notes: memoryNotes(), ...(clock ? { clock } : {}) }
 }
 
+/** What a prompt log is filled with ahead; less than the real one, to be used up often. */
+const ROOM = Buffer.alloc(4096)
+
 function log(disk, path, inode, prompt) {
-  const append = (data) => {
-    disk.stepSync('write', path)
-    inode.append(data)
-  }
+  let end = 0
+  /** What is written at `end` for `data`: with zeros behind it where a prompt log has none left. */
+  const filled = (data) =>
+    prompt && end > 0 && end + data.length > inode.data.length ? Buffer.concat([data, ROOM]) : data
   const sync = () => {
     disk.stepSync('fdatasync', path)
     inode.sync()
@@ -206,7 +211,8 @@ function log(disk, path, inode, prompt) {
     path,
     prompt,
     async append(data) {
-      await writeSome(disk, inode, path, data)
+      await writeSome(disk, inode, path, filled(data), prompt ? end : undefined)
+      end += data.length
       if (prompt) await this.sync()
     },
     async sync() {
@@ -214,22 +220,26 @@ function log(disk, path, inode, prompt) {
       inode.sync()
     },
     close: () => Promise.resolve(),
-    appendSync: append,
+    appendSync(data) {
+      disk.stepSync('write', path)
+      inode.write(data, prompt ? end : inode.data.length)
+      end += data.length
+    },
     syncSync: sync,
     closeSync: () => undefined,
   }
 }
 
 /** A write that is under way when the power goes has written a part. */
-async function writeSome(disk, inode, path, data) {
+async function writeSome(disk, inode, path, data, at = inode.data.length) {
   try {
     await disk.step('write', path)
   } catch (error) {
     if (disk.stopped && !disk.tornWrite) {
       disk.tornWrite = true
-      inode.append(data.subarray(0, Math.floor(data.length / 2)))
+      inode.write(data.subarray(0, Math.floor(data.length / 2)), at)
     }
     throw error
   }
-  inode.append(data)
+  inode.write(data, at)
 }
