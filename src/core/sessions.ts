@@ -92,7 +92,11 @@ export class Sessions {
     const makeCodec = () =>
       options.serializer ? new SerializerCodec(options.serializer) : new Codec()
     this.#codec = makeCodec()
-    this.#table = new Table(options, (slot) => this.#evicted(slot))
+    this.#table = new Table(
+      options,
+      (slot) => this.#evict(slot),
+      (sid) => events.evicted(sid),
+    )
     this.recorder = new Recorder(this.#table, this.stamps, clock)
     this.target = {
       table: this.#table,
@@ -311,12 +315,10 @@ export class Sessions {
     this.#events.expired(sid)
   }
 
-  #evicted(slot: number): void {
-    const sid = this.#table.sid(slot)
+  #evict(slot: number): void {
     this.counters.evicted++
     this.disposals.add(this.#table, slot, 'evicted')
-    this.recorder.evicted(sid)
-    this.#events.evicted(sid)
+    this.recorder.evicted(this.#table.sid(slot))
   }
 
   /** Visits the slots of all live sessions, with pauses. */

@@ -31,7 +31,10 @@ export interface TableLimits {
   maxBytes: number
 }
 
-/** The table. `onEvict` is called with the slot of an entry that a limit drops, still readable. */
+/**
+ * The table. `onEvict` is called with the slot of an entry that a limit drops, still readable, and
+ * `onEvicted` with its sid when it has gone.
+ */
 export class Table {
   /** Called with a slot when its session is about to go, still readable; not where all go at once. */
   onLeave: ((slot: number) => void) | undefined
@@ -45,11 +48,17 @@ export class Table {
   #slab = new Slab()
   #bytes = 0
   readonly #occupants = new Uint32Array(PREFETCHED_MOST)
-  #onEvict: (slot: number) => void
+  readonly #onEvict: (slot: number) => void
+  readonly #onEvicted: (sid: string) => void
 
-  constructor(limits: TableLimits, onEvict: (slot: number) => void) {
+  constructor(
+    limits: TableLimits,
+    onEvict: (slot: number) => void,
+    onEvicted: (sid: string) => void = ignore,
+  ) {
     this.#limits = limits
     this.#onEvict = onEvict
+    this.#onEvicted = onEvicted
     this.#lru = this.#makeOrder()
   }
 
@@ -308,11 +317,13 @@ export class Table {
 
   #evict(slot: number): void {
     const slab = this.#slab
+    const sid = this.sid(slot)
     // Gone for whoever is told, who may set it anew.
-    this.#index.delete(this.sid(slot), slot)
+    this.#index.delete(sid, slot)
     this.#onEvict(slot)
-    // Whoever is told may clear the table.
+    // Reading it for `dispose` may run code of the app, which may clear the table.
     if (this.#slab === slab) this.#release(slot)
+    this.#onEvicted(sid)
   }
 
   #makeIndex(): SidIndex {
@@ -328,4 +339,8 @@ export class Table {
     const { max, maxBytes } = this.#limits
     return max > 0 || maxBytes > 0 ? new LruIndex(max) : undefined
   }
+}
+
+function ignore(): void {
+  // Nobody asked.
 }

@@ -1,6 +1,14 @@
 /** What a listener throws is its own affair: it comes up where nothing is under way, and spoils nothing. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { afterKill, begin, lettersIn, open, restart, setLetters } from '../support/stores.js'
+import {
+  afterKill,
+  begin,
+  lettersIn,
+  open,
+  restart,
+  sessionOf,
+  setLetters,
+} from '../support/stores.js'
 import { errno } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
 import { settle } from '../support/stub-clock.js'
@@ -94,6 +102,15 @@ describe('where a listener throws', () => {
     await stage.store.close()
     expect(uncaught).toHaveBeenCalledTimes(1)
     expect(await lettersIn(await open({}, { files: stage.files }))).toBe('a')
+  })
+
+  test('another one that clears the store at an eviction has each session disposed of once', async () => {
+    const gone: string[] = []
+    const { store } = await open({ max: 2, dispose: (sid) => void gone.push(sid) })
+    store.on('evicted', () => void store.clear())
+    for (const sid of 'abc') await store.set(sid, sessionOf())
+    expect(gone.sort()).toEqual(['a', 'b', 'c'])
+    expect(await store.ids()).toEqual([])
   })
 
   test('another one that clears the store while it restores is obeyed', async () => {
