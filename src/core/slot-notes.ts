@@ -6,7 +6,7 @@
  * are read in half of the time that the order in which they were noted would take. Pure.
  */
 
-const CHUNK_BITS = 13
+const CHUNK_BITS = 11
 const CHUNK = 1 << CHUNK_BITS
 const MASK = CHUNK - 1
 const BITS = 2

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SlotNotes } from '../../src/core/slot-notes.js'
 
-const slot = fc.oneof(fc.nat(70), fc.nat(40_000), fc.constantFrom(8191, 8192, 15, 16))
+const slot = fc.oneof(fc.nat(70), fc.nat(40_000), fc.constantFrom(2047, 2048, 15, 16))
 const step = fc.oneof(
   { weight: 9, arbitrary: fc.tuple(slot, fc.nat(3)) },
   { weight: 1, arbitrary: fc.constant('clear' as const) },
