@@ -57,7 +57,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/lifetime'],
       ['core/disposals'],
       ['core/table', 'core/rows', 'core/slab'],
-      ['core/file', 'core/log-files', 'core/node-files', 'core/notes'],
+      ['core/file', 'core/node-files', 'core/notes'],
       ['core/process-identity'],
       ['core/dating'],
       ['core/watch'],
@@ -118,8 +118,8 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
 
 /** Which packages may be imported, and by whom. */
 const OUTSIDE: Record<string, readonly string[]> = {
-  'node:fs': ['core/log-files', 'core/node-files', 'core/notes', 'core/process-identity'],
-  'node:fs/promises': ['core/log-files', 'core/node-files', 'core/notes'],
+  'node:fs': ['core/node-files', 'core/notes', 'core/process-identity'],
+  'node:fs/promises': ['core/node-files', 'core/notes'],
   'write-file-atomic': ['core/node-files'],
   chokidar: ['core/watch'],
   'lru-cache': ['core/lru-index'],

@@ -9,10 +9,7 @@ import { dirname, join } from 'node:path'
 /** A file that only grows. */
 export interface LogFile {
   readonly path: string
-  /**
-   * Whether what has been appended has reached the disk by then: `sync` need not be called. Zeros
-   * may follow it up to the end of the file.
-   */
+  /** Whether what has been appended has reached the disk by then: `sync` need not be called. */
   readonly prompt: boolean
   /** Writes all of `data` behind what is there. After an error the tail is unknown. */
   append(data: Uint8Array): Promise<void>
@@ -78,8 +75,6 @@ export interface Files {
   syncFolderSync(path: string): void
   /** Tells apart states of a file or folder without reading it; empty where there is none. */
   glanceSync(path: string): string
-  /** Whether there is a byte at `offset`, and no zero. */
-  writtenSync(path: string, offset: number): boolean
 }
 
 /** Whether `error` says that there is no such file. */

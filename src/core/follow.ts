@@ -89,14 +89,7 @@ export class Follower {
 
   /** Whether the files look different from when they were last read. Costs a few looks at them. */
   get stale(): boolean {
-    return this.#look() !== this.#glance || this.#goesOn
-  }
-
-  /** Whether the journal has more: what is written into zeros changes no size, nor at once the time. */
-  get #goesOn(): boolean {
-    const journal = journalPath(this.#context.path, this.#lastNumber)
-    const read = this.#positions.get(journal)
-    return read !== undefined && this.#context.files.writtenSync(journal, read.offset)
+    return this.#look() !== this.#glance
   }
 
   /** Whether the snapshot with this id is one that the owner wrote. */

@@ -122,27 +122,19 @@ export class FramedFile {
     { offset = HEAD_LENGTH, sequence = FIRST_SEQUENCE, live = false } = {},
   ): Promise<FrameScan> {
     const scan: FrameScan = { end: offset, sequence, damage: [], torn: undefined }
-    let window = new Window(this.#file)
-    let readAgain = -1
+    const window = new Window(this.#file)
     while (scan.end < this.size) {
       const length = await this.#tell(window, scan, onFrame)
       if (length > 0) {
         scan.end += length
         continue
       }
-      if (this.header.kind === 'journal' && (await this.#isBlank(window, scan.end))) break
       const next = live && length < 0 ? -1 : await this.#resync(window, scan)
       const bytes = (next < 0 ? this.size : next) - scan.end
       const damage = { offset: scan.end, bytes, sequence: scan.sequence, next: Infinity }
       if (next < 0) {
         scan.torn = damage
         break
-      }
-      if (live && readAgain < scan.end) {
-        // Perhaps it was being written; what has something behind it is whole by now.
-        readAgain = scan.end
-        window = new Window(this.#file)
-        continue
       }
       scan.damage.push(damage)
       scan.end = next
@@ -178,18 +170,6 @@ export class FramedFile {
       scan.damage.push({ offset: at, bytes: length, sequence, next: sequence + 1 })
     }
     return length
-  }
-
-  /** Whether all from `offset` on are zeros, as a log may have them for what is to come. */
-  async #isBlank(window: Window, offset: number): Promise<boolean> {
-    for (let at = offset; at < this.size;) {
-      const bytes = await window.rest(at)
-      // Cut since it was opened.
-      if (bytes.length === 0) break
-      if (bytes[0] !== 0 || !bytes.subarray(1).equals(bytes.subarray(0, -1))) return false
-      at += bytes.length
-    }
-    return true
   }
 
   /** Where the next whole frame behind `scan.end` starts; -1: nowhere; the file's end: too much looks like one. */

@@ -200,8 +200,7 @@ export class Journaling {
     try {
       journal = await generations.journal()
       const frames = journal.frames(this.#context.target, changes)
-      // One frame at a time in room made before, or the power could take one from among others.
-      for (const some of journal.prompt ? frames : joined(frames, this.#gathering)) {
+      for (const some of joined(frames, this.#gathering)) {
         await journal.append(some)
       }
       appended = true

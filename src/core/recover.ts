@@ -256,7 +256,7 @@ function summarise(
     previousGlance: opened.previous?.glance ?? '',
     journals: kept.map(({ path, bytes, file }) => ({
       path,
-      bytes: reading.positions.get(path)?.offset ?? bytes,
+      bytes,
       generation: file!.header.generation,
     })),
     stamp: Math.max(merge.stamp, ...headers.map(({ stamp }) => stamp)),

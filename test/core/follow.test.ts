@@ -4,7 +4,7 @@ import { KeyRing } from '../../src/core/cipher.js'
 import { Follower } from '../../src/core/follow.js'
 import { recover } from '../../src/core/recover.js'
 import { framesIn } from '../support/damage.js'
-import { gate, MemoryFiles, PATH } from '../support/memory-files.js'
+import { gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { contentsOf, shapes, targetOf } from '../support/records.js'
 import { meanwhile, settle, type StubClock } from '../support/stub-clock.js'
 import { endsIn, open, restart, sessionOf, type Stage } from '../support/stores.js'
@@ -105,23 +105,6 @@ describe('what the owner appends', () => {
     expect(owner.files.bytesRead).toBe(bytesRead)
     await follower.scan()
     expect(follower.follower.stale).toBe(false)
-  })
-
-  test('into room that was there is seen, where neither size nor time tells of it', async () => {
-    const files = Object.assign(new MemoryFiles(), { prompt: true })
-    files.glanceSync = (path) => `${files.contents.get(path)?.length ?? ''}`
-    owner = await open({ durability: 'always' }, { files })
-    await set('a')
-    follower = await follow(files, owner.clock)
-    for (const sid of 'bcd') {
-      await follower.scan()
-      expect(follower.follower.stale).toBe(false)
-      const { length } = files.get(journal(1))
-      await set(sid)
-      expect([files.get(journal(1)).length, follower.follower.stale]).toEqual([length, true])
-    }
-    await follower.scan()
-    expect(follower.sids()).toBe('abcd')
   })
 
   test('of which the beginning has been read is read on from there', async () => {

@@ -204,56 +204,6 @@ describe('damage', () => {
   })
 })
 
-describe('zeros behind the last frame', () => {
-  const room = (length: number) => Buffer.alloc(length)
-  const whole = () => Buffer.concat(framesOf(buffers(five), false, { kind: 'journal' }))
-
-  test.each([1, 16, 17, 18, 512, 4096, 300_000])(
-    'of a journal, %i of them, are room for what was to come',
-    async (length) => {
-      const bytes = whole()
-      const { told, scan } = await read(Buffer.concat([bytes, room(length)]))
-      expect(told).toEqual(five)
-      expect(scan).toEqual({ end: bytes.length, sequence: 7, damage: [], torn: undefined })
-    },
-  )
-
-  test('of a journal are none where anything is behind them', async () => {
-    const bytes = whole()
-    const behind = Buffer.concat([bytes, room(600_000), Buffer.from([1])])
-    const { told, scan } = await read(behind)
-    expect([told, scan.damage]).toEqual([five, []])
-    expect(scan.torn).toMatchObject({ offset: bytes.length, bytes: 600_001 })
-  })
-
-  test('of a snapshot are not what it ended with', async () => {
-    const snapshot = Buffer.concat(framesOf(buffers(five), false, { kind: 'snapshot' }))
-    const { scan } = await read(Buffer.concat([snapshot, room(512)]))
-    expect(scan.torn).toMatchObject({ offset: snapshot.length, bytes: 512 })
-  })
-
-  test('may be written over while they are read: a frame seen in part is read again', async () => {
-    const frames = framesOf(buffers(five), false, { kind: 'journal' })
-    const bytes = Buffer.concat([...frames, room(300_000)])
-    const at = Buffer.concat(frames.slice(0, 3)).length
-    // The beginning of the third, and all that was written behind it.
-    const seen = Buffer.from(bytes).fill(0, at + 20, at + frames[3]!.length)
-    const files = new MemoryFiles()
-    files.contents.set(PATH, seen)
-    const file = await openFile(files, PATH)
-    let reads = 0
-    files.hold = () => {
-      if (++reads === 2) bytes.copy(seen)
-      return undefined
-    }
-    const told: string[] = []
-    const onFrame = (_: unknown, payload: Buffer) => told.push(payload.toString())
-    const scan = await file.read(onFrame, { live: true })
-    expect(told).toEqual(five)
-    expect(scan).toMatchObject({ damage: [], torn: undefined, sequence: 7 })
-  })
-})
-
 describe('a file made to be hard to read', () => {
   const size = 1 << 20
   const model = framesOf(buffers(['x']))[1]!

@@ -10,9 +10,11 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises'
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { isMissing } from '../../src/core/file.js'
 import { nodeFiles as files } from '../../src/core/node-files.js'
 
@@ -108,6 +110,79 @@ describe('replacing a file', () => {
   })
 })
 
+describe('a log', () => {
+  test('grows by all that is appended, in order, behind what others append', async () => {
+    const log = await files.createLog(path)
+    await log.append(Buffer.from('one '))
+    await appendFile(path, 'theirs ')
+    await log.append(Buffer.from('two '))
+    log.appendSync(Buffer.from('three'))
+    await log.sync()
+    log.syncSync()
+    await log.close()
+    expect([log.path, await text()]).toEqual([path, 'one theirs two three'])
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+  })
+
+  test('is prompt where that is asked for and can be', async () => {
+    const log = await files.createLog(path, true)
+    expect(log.prompt).toBe(process.platform === 'linux')
+    await log.append(Buffer.from('one '))
+    log.appendSync(Buffer.from('two'))
+    await log.close()
+    expect(await text()).toBe('one two')
+  })
+
+  test('goes on where a write stops short, up to its error', async () => {
+    const log = await files.createLog(path)
+    const { write } = fs
+    type Write = (...rest: [number, Buffer, number, number, null, () => void]) => void
+    const short = vi.fn<Write>((fd, data, from, count, position, done) => {
+      write(fd, data, from, Math.min(count, 3), position, done)
+    })
+    Object.assign(fs, { write: short })
+    syncBuiltinESMExports()
+    try {
+      await log.append(Buffer.from('one two'))
+      expect(short).toHaveBeenCalledTimes(3)
+      await log.close()
+      await expect(log.append(Buffer.from('three'))).rejects.toMatchObject({
+        code: 'ERR_OUT_OF_RANGE',
+      })
+    } finally {
+      Object.assign(fs, { write })
+      syncBuiltinESMExports()
+    }
+    expect(await text()).toBe('one two')
+  })
+
+  test('of many megabytes is written whole', async () => {
+    const log = await files.createLog(path)
+    const bulk = Buffer.alloc(9 * 1024 * 1024, 'x')
+    await log.append(bulk)
+    await log.append(Buffer.from('end'))
+    await log.close()
+    expect((await stat(path)).size).toBe(bulk.length + 3)
+  })
+
+  test('is never made over a file that is there', async () => {
+    await writeFile(path, 'theirs')
+    await expect(files.createLog(path)).rejects.toMatchObject({ code: 'EEXIST' })
+    expect(() => files.createLogSync(path)).toThrow('EEXIST')
+    expect(await text()).toBe('theirs')
+  })
+
+  test('in one go does the same', async () => {
+    const log = files.createLogSync(path)
+    log.appendSync(Buffer.from('one '))
+    await log.append(Buffer.from('two'))
+    await log.sync()
+    log.syncSync()
+    log.closeSync()
+    expect(await text()).toBe('one two')
+  })
+})
+
 describe('reading', () => {
   test('gives what is there, and no more at the end', async () => {
     await writeFile(path, '0123456789')
@@ -192,14 +267,6 @@ describe('what else is done to files', () => {
       'sessions.snapshot.1',
       'sessions.snapshot.journal-1',
     ])
-  })
-
-  test('a look at one byte tells whether anything has been written there', async () => {
-    const look = () => [0, 1, 2, 3].map((offset) => files.writtenSync(path, offset))
-    expect(look()).toEqual([false, false, false, false])
-    await writeFile(path, 'a\0b')
-    expect(look()).toEqual([true, false, true, false])
-    expect(() => files.writtenSync(join(folder, 'a\0b'), 0)).toThrow()
   })
 
   test('a glance tells a file that was replaced or written to', async () => {

@@ -3,7 +3,6 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { framesIn } from '../support/damage.js'
 import { changesIn, recordsIn } from '../support/journals.js'
 import { gate, MemoryFiles, PATH } from '../support/memory-files.js'
 import { HOUR } from '../support/records.js'
@@ -192,24 +191,6 @@ describe("with durability 'always'", () => {
       expect(answers).toEqual(Array.from({ length: answers.length }, (_, i) => i))
     },
   )
-
-  test('room made before is written over one frame at a time, each on disk before the next', async () => {
-    const files = Object.assign(new MemoryFiles(), { prompt: true })
-    const { store } = await open({ durability: 'always' }, { files })
-    await store.set('first', sessionOf())
-    const frames = () => framesIn(files.get(`${PATH}.journal-1`)).length
-    const before = frames()
-    const found: number[] = []
-    files.hold = (operation) => {
-      if (operation === 'append') found.push(frames())
-      return undefined
-    }
-    const bulk = { text: 'x y '.repeat(500) }
-    await Promise.all(Array.from({ length: 200 }, (_, i) => store.set(`${i}`, sessionOf(bulk))))
-    found.push(frames())
-    expect(found).toEqual(found.map((_, i) => before + i))
-    expect(found.length).toBeGreaterThan(5)
-  })
 
   test.each(['set', 'destroy', 'clear'] as const)(
     '%s is answered when it is on disk, and not before',

@@ -8,7 +8,7 @@ import { decodeHeaderPayload, HEADER_FRAME } from '../../src/core/header.js'
 import { placesOf, textOf } from '../support/bodies.js'
 import { cut, flipFrames, framesIn } from '../support/damage.js'
 import { recordsIn } from '../support/journals.js'
-import { MemoryFiles, PATH } from '../support/memory-files.js'
+import { PATH } from '../support/memory-files.js'
 import { fileOf, headerOf, recordOf } from '../support/records.js'
 import {
   lettersIn,
@@ -44,22 +44,6 @@ describe('journals', () => {
     expect(stage.files.get(journal(1)).length).toBe(whole)
     await setLetters(again, 'c')
     expect(await lettersIn(await restart(again))).toBe('ac')
-  })
-
-  test('with zeros behind their last frame are whole: they were written into as they grew', async () => {
-    const files = Object.assign(new MemoryFiles(), { prompt: true })
-    const stage = await open({ durability: 'always' }, { files })
-    await setLetters(stage, 'ab')
-    const { journalBytes } = stage.store.stats()
-    await stage.store.close()
-    const left = files.get(journal(1))
-    expect([left.length > journalBytes, left.at(-1)]).toEqual([true, 0])
-    const again = await open({ durability: 'always' }, stage)
-    expect([await lettersIn(again), again.errors]).toEqual(['ab', []])
-    const { files: reports } = await again.store.ready()
-    expect(reports).toMatchObject([{ state: 'whole', damage: [], bytes: left.length }])
-    expect(again.store.stats().journalBytes).toBe(journalBytes)
-    expect(files.names().filter((name) => name.includes('corrupt'))).toEqual([])
   })
 
   test.each([0, 1, 17, 511, 512, 700, 1023])(

@@ -18,12 +18,11 @@ export interface FoundFrame {
   length: number
 }
 
-/** The frames of a whole file, both copies of the header included, but not zeros behind them. */
+/** The frames of a whole file, both copies of the header included. */
 export function framesIn(bytes: Buffer): FoundFrame[] {
   const frames: FoundFrame[] = []
   for (let offset = 0; offset < bytes.length;) {
     const head = parseFrameHeader(bytes, offset)
-    if (!head && bytes.subarray(offset).every((byte) => byte === 0)) break
     if (!head) throw new Error(`no frame at ${offset}`)
     const length = FRAME_HEADER + head.length
     frames.push({ kind: head.kind, sequence: head.sequence, offset, length })

@@ -24,8 +24,6 @@ export type Operation =
 /** The folder that stores in tests live in. */
 const FOLDER = '/sessions'
 export const PATH = `${FOLDER}/s.snapshot`
-/** Zeros behind what a prompt log holds, in bytes. */
-const ROOM = 4096
 
 export class MemoryFiles implements Files {
   readonly contents = new Map<string, Buffer>()
@@ -55,10 +53,6 @@ export class MemoryFiles implements Files {
   glanceSync(path: string): string {
     const bytes = this.contents.get(path)
     return bytes ? glanceOf(bytes) : ''
-  }
-
-  writtenSync(path: string, offset: number): boolean {
-    return Boolean(this.contents.get(path)?.[offset])
   }
 
   /** The names in the folder, sorted. */
@@ -148,27 +142,11 @@ export class MemoryFiles implements Files {
     await this.#before('create', path)
     const log = this.createLogSync(path)
     if (!prompt || !this.prompt) return log
-    let end = 0
-    const append = (data: Uint8Array) => {
-      const before = this.get(path)
-      const fill = end > 0 && end + data.length > before.length ? ROOM : 0
-      const behind = fill > 0 ? Buffer.alloc(fill) : before.subarray(end + data.length)
-      this.contents.set(path, Buffer.concat([before.subarray(0, end), data, behind]))
-      end += data.length
+    const append = async (data: Uint8Array) => {
+      await log.append(data)
       this.synced.set(path, this.get(path))
     }
-    return {
-      ...log,
-      prompt: true,
-      append: async (data) => {
-        await this.#does('append', path)
-        append(data)
-      },
-      appendSync: (data) => {
-        this.#doesSync('append', path)
-        append(data)
-      },
-    }
+    return { ...log, prompt: true, append }
   }
 
   createLogSync(path: string): LogFile {

@@ -23,7 +23,6 @@ const STEPPER = fileURLToPath(new URL('../lib/stepper.js', import.meta.url))
 const CALLS = [
   ['write'],
   ['pwrite64'],
-  ['pwritev', 'pwritev2'],
   ['fdatasync'],
   ['fsync'],
   ['rename', 'renameat', 'renameat2'],

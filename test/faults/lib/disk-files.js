@@ -156,8 +156,6 @@ function diskFiles(disk) {
       const inode = disk.entries.get(path)
       return inode ? `${inode.id}:${inode.data.length}` : ''
     },
-
-    writtenSync: (path, offset) => Boolean(disk.entries.get(path)?.data[offset]),
   }
 }
 
@@ -195,14 +193,11 @@ export function surroundingsOf(disk, clock) {
   return { files: diskFiles(disk), notes: memoryNotes(), ...(clock ? { clock } : {}) }
 }
 
-/** What a prompt log is filled with ahead; less than the real one, to be used up often. */
-const ROOM = Buffer.alloc(4096)
-
 function log(disk, path, inode, prompt) {
-  let end = 0
-  /** What is written at `end` for `data`: with zeros behind it where a prompt log has none left. */
-  const filled = (data) =>
-    prompt && end > 0 && end + data.length > inode.data.length ? Buffer.concat([data, ROOM]) : data
+  const append = (data) => {
+    disk.stepSync('write', path)
+    inode.append(data)
+  }
   const sync = () => {
     disk.stepSync('fdatasync', path)
     inode.sync()
@@ -211,8 +206,7 @@ function log(disk, path, inode, prompt) {
     path,
     prompt,
     async append(data) {
-      await writeSome(disk, inode, path, filled(data), prompt ? end : undefined)
-      end += data.length
+      await writeSome(disk, inode, path, data)
       if (prompt) await this.sync()
     },
     async sync() {
@@ -220,26 +214,22 @@ function log(disk, path, inode, prompt) {
       inode.sync()
     },
     close: () => Promise.resolve(),
-    appendSync(data) {
-      disk.stepSync('write', path)
-      inode.write(data, prompt ? end : inode.data.length)
-      end += data.length
-    },
+    appendSync: append,
     syncSync: sync,
     closeSync: () => undefined,
   }
 }
 
 /** A write that is under way when the power goes has written a part. */
-async function writeSome(disk, inode, path, data, at = inode.data.length) {
+async function writeSome(disk, inode, path, data) {
   try {
     await disk.step('write', path)
   } catch (error) {
     if (disk.stopped && !disk.tornWrite) {
       disk.tornWrite = true
-      inode.write(data.subarray(0, Math.floor(data.length / 2)), at)
+      inode.append(data.subarray(0, Math.floor(data.length / 2)))
     }
     throw error
   }
-  inode.write(data, at)
+  inode.append(data)
 }

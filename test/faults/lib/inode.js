@@ -23,14 +23,9 @@ export class Inode {
   }
 
   append(bytes) {
-    this.write(bytes, this.data.length)
-  }
-
-  /** Writes over what is there, or beyond it. */
-  write(bytes, at) {
     const own = Buffer.from(bytes)
-    this.#pending.push({ at, bytes: own })
-    this.data = written(this.data, own, at)
+    this.#pending.push({ at: this.data.length, bytes: own })
+    this.data = Buffer.concat([this.data, own])
   }
 
   truncate(length) {
@@ -73,7 +68,7 @@ export class Inode {
       if ('length' in step) bytes = bytes.subarray(0, step.length)
       else {
         const part = i < done ? step.bytes : step.bytes.subarray(0, random.below(step.bytes.length))
-        bytes = written(bytes, part, step.at)
+        bytes = Buffer.concat([bytes.subarray(0, step.at), part])
       }
     }
     return bytes
@@ -93,10 +88,4 @@ export class Inode {
     }
     return bytes
   }
-}
-
-/** `data` with `bytes` at `at`, and zeros before them where it ends sooner. */
-function written(data, bytes, at) {
-  const gap = Buffer.alloc(Math.max(0, at - data.length))
-  return Buffer.concat([data.subarray(0, at), gap, bytes, data.subarray(at + bytes.length)])
 }
