@@ -92,11 +92,8 @@ export class Sessions {
     const makeCodec = () =>
       options.serializer ? new SerializerCodec(options.serializer) : new Codec()
     this.#codec = makeCodec()
-    this.#table = new Table(
-      options,
-      (slot) => this.#evict(slot),
-      (sid) => events.evicted(sid),
-    )
+    this.#table = new Table(options, (slot, sid) => this.#evict(slot, sid))
+    this.#table.onEvicted = (sid) => events.evicted(sid)
     this.recorder = new Recorder(this.#table, this.stamps, clock)
     this.target = {
       table: this.#table,
@@ -315,10 +312,10 @@ export class Sessions {
     this.#events.expired(sid)
   }
 
-  #evict(slot: number): void {
+  #evict(slot: number, sid: string): void {
     this.counters.evicted++
     this.disposals.add(this.#table, slot, 'evicted')
-    this.recorder.evicted(this.#table.sid(slot))
+    this.recorder.evicted(sid)
   }
 
   /** Visits the slots of all live sessions, with pauses. */

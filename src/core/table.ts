@@ -31,13 +31,12 @@ export interface TableLimits {
   maxBytes: number
 }
 
-/**
- * The table. `onEvict` is called with the slot of an entry that a limit drops, still readable, and
- * `onEvicted` with its sid when it has gone.
- */
+/** The table. `onEvict` is called with an entry that a limit drops, by its slot still readable. */
 export class Table {
   /** Called with a slot when its session is about to go, still readable; not where all go at once. */
   onLeave: ((slot: number) => void) | undefined
+  /** Called with the sid of an entry that a limit has dropped, when it has gone. */
+  onEvicted: ((sid: string) => void) | undefined
   /** Of no meaning: without it, what {@link prefetch} reads would be left out as useless. */
   prefetched = 0
   readonly #limits: TableLimits
@@ -48,17 +47,11 @@ export class Table {
   #slab = new Slab()
   #bytes = 0
   readonly #occupants = new Uint32Array(PREFETCHED_MOST)
-  readonly #onEvict: (slot: number) => void
-  readonly #onEvicted: (sid: string) => void
+  readonly #onEvict: (slot: number, sid: string) => void
 
-  constructor(
-    limits: TableLimits,
-    onEvict: (slot: number) => void,
-    onEvicted: (sid: string) => void = ignore,
-  ) {
+  constructor(limits: TableLimits, onEvict: (slot: number, sid: string) => void) {
     this.#limits = limits
     this.#onEvict = onEvict
-    this.#onEvicted = onEvicted
     this.#lru = this.#makeOrder()
   }
 
@@ -320,10 +313,10 @@ export class Table {
     const sid = this.sid(slot)
     // Gone for whoever is told, who may set it anew.
     this.#index.delete(sid, slot)
-    this.#onEvict(slot)
+    this.#onEvict(slot, sid)
     // Reading it for `dispose` may run code of the app, which may clear the table.
     if (this.#slab === slab) this.#release(slot)
-    this.#onEvicted(sid)
+    this.onEvicted?.(sid)
   }
 
   #makeIndex(): SidIndex {
@@ -339,8 +332,4 @@ export class Table {
     const { max, maxBytes } = this.#limits
     return max > 0 || maxBytes > 0 ? new LruIndex(max) : undefined
   }
-}
-
-function ignore(): void {
-  // Nobody asked.
 }
