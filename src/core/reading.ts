@@ -198,7 +198,7 @@ async function readJournal(
   })
   const damage = [...headDamage(file), ...scan.damage]
   if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
-  const torn = scan.torn !== undefined || file.size < HEAD_LENGTH
+  const torn = scan.torn !== undefined || tornInHead(file)
   const state = damage.length > 0 ? 'damaged' : torn ? 'torn' : 'whole'
   reading.damaged += damage.length
   reading.reports.push(
@@ -257,10 +257,14 @@ async function gatherStructures(
 }
 
 function headDamage(file: FramedFile): Damage[] {
-  // A journal that ends in its header was cut off while that was written: it held nothing yet.
-  if (file.header.kind === 'journal' && file.size < HEAD_LENGTH) return []
   // Sequence 0: no frame of records is missing.
-  return file.headDamaged ? [{ offset: 0, bytes: 0, sequence: 0, next: 0 }] : []
+  const damaged = file.headDamaged && !tornInHead(file)
+  return damaged ? [{ offset: 0, bytes: 0, sequence: 0, next: 0 }] : []
+}
+
+/** Whether a journal ends in its header, cut off while that was written: it held nothing yet. */
+function tornInHead({ header, headDamaged, size }: FramedFile): boolean {
+  return header.kind === 'journal' && headDamaged && size <= HEAD_LENGTH
 }
 
 /** Frames that are whole, of which nothing can be read because what they refer to is lost. */

@@ -101,6 +101,23 @@ describe('journals', () => {
     }
   })
 
+  test.each([0, HEADER_FRAME])(
+    'that had no more than a header, and lost the copy at %i with the power, held nothing yet',
+    async (at) => {
+      const stage = await open()
+      await setLetters(stage, 'a')
+      await stage.store.close()
+      const header = Buffer.from(stage.files.get(journal(1)).subarray(0, 2 * HEADER_FRAME))
+      stage.files.contents.set(journal(2), header.fill(0, at, at + HEADER_FRAME))
+      const again = await open({}, stage)
+      expect([await lettersIn(again), again.errors]).toEqual(['a', []])
+      const { files, damaged } = await again.store.ready()
+      expect([files.map(({ state }) => state), damaged]).toEqual([['whole', 'torn'], 0])
+      await setLetters(again, 'b')
+      expect(await lettersIn(await restart(again))).toBe('ab')
+    },
+  )
+
   test('of another store are told apart, set aside and not read', async () => {
     const stage = await twoGenerations()
     const stranger = await open()
