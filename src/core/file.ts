@@ -18,7 +18,6 @@ export interface LogFile {
   close(): Promise<void>
   appendSync(data: Uint8Array): void
   syncSync(): void
-  closeSync(): void
 }
 
 /** A file being read. */

@@ -206,13 +206,24 @@ export class Generations {
     known.know(path, written)
   }
 
-  /** A journal to write to while the process exits; `idle`: the current one has no append under way. */
-  journalSync(idle: boolean): Journal {
-    const { files, path, lease } = this.#context
-    lease.checkSync()
-    if (idle && this.#journal) return this.#journal
-    const number = ++this.#number
-    return Journal.createSync(files, journalPath(path, number), number, this.#encoder('journal'))
+  /**
+   * Appends to a journal while the process exits, or may.
+   *
+   * @param idle the current one has no append under way, which may land before or after
+   */
+  appendSync(idle: boolean, frames: (journal: Journal) => Iterable<Buffer>): void {
+    this.#context.lease.checkSync()
+    const journal = (idle ? this.#journal : undefined) ?? this.#createJournalSync()
+    try {
+      for (const frame of frames(journal)) journal.appendSync(frame)
+      journal.syncSync()
+    } catch (error) {
+      // Should the process live on, nothing may stand behind what an error left.
+      if (journal === this.#journal) this.#journal = undefined
+      void journal.close().catch(ignore)
+      throw error
+    }
+    if (journal !== this.#journal) void journal.close().catch(ignore)
   }
 
   /** Whether a journal has been taken away that a restart would need. */
@@ -258,6 +269,15 @@ export class Generations {
     const at = journalPath(path, number)
     const prompt = this.#context.durability === 'always'
     const journal = await Journal.create(files, at, number, encoder, prompt)
+    this.#journals.push(journal)
+    return journal
+  }
+
+  #createJournalSync(): Journal {
+    const { files, path } = this.#context
+    const number = ++this.#number
+    const at = journalPath(path, number)
+    const journal = Journal.createSync(files, at, number, this.#encoder('journal'))
     this.#journals.push(journal)
     return journal
   }

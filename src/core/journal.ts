@@ -83,7 +83,12 @@ export class Journal {
   static createSync(files: Files, path: string, number: number, encoder: FrameEncoder): Journal {
     const log = files.createLogSync(path)
     const journal = new Journal(files, path, number, log, encoder)
-    journal.appendSync(encoder.head())
+    try {
+      journal.appendSync(encoder.head())
+    } catch (error) {
+      void journal.close().catch(ignore)
+      throw error
+    }
     return journal
   }
 
@@ -180,10 +185,6 @@ export class Journal {
 
   close(): Promise<void> {
     return this.#log.close()
-  }
-
-  closeSync(): void {
-    this.#log.closeSync()
   }
 
   #close(): Buffer {

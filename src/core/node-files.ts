@@ -239,7 +239,6 @@ function log(path: string, handle: fsp.FileHandle, prompt: boolean): LogFile {
     close: () => handle.close(),
     appendSync: (data) => writeAllSync(handle.fd, data),
     syncSync: () => fs.fdatasyncSync(handle.fd),
-    closeSync: () => fs.closeSync(handle.fd),
   }
 }
 
@@ -252,7 +251,6 @@ function logSync(path: string, fd: number): LogFile {
     close: settled(() => fs.closeSync(fd)),
     appendSync: (data) => writeAllSync(fd, data),
     syncSync: () => fs.fdatasyncSync(fd),
-    closeSync: () => fs.closeSync(fd),
   }
 }
 

@@ -8,6 +8,7 @@
 import type { StoreError } from './errors.js'
 import { Generations, type GenerationsContext } from './generations.js'
 import { Health } from './health.js'
+import type { Journal } from './journal.js'
 import { Journaling, type JournalingContext, JOURNALS_MOST } from './journaling.js'
 import { Turns } from './pace.js'
 import { Pending } from './pending.js'
@@ -224,11 +225,14 @@ export class Persistence {
       this.#generations.writeSync()
       return
     }
-    // An append under way may land before or after ours: it gets no company in its file.
-    const journal = this.#generations.journalSync(!this.#journaling.running)
     this.#pending.tellAll((changes) => {
-      for (const frame of journal.frames(this.#context.target, changes)) journal.appendSync(frame)
-      journal.syncSync()
+      const frames = (journal: Journal) => journal.frames(this.#context.target, changes)
+      try {
+        this.#generations.appendSync(!this.#journaling.running, frames)
+      } catch (error) {
+        this.distrust()
+        throw error
+      }
     })
   }
 

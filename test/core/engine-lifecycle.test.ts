@@ -310,6 +310,50 @@ describe('while the process exits', () => {
     files.fail = () => errno('ENOSPC')
     expect(() => engine.flushSync(false)).toThrow('ENOSPC')
   })
+
+  describe('where it lives on all the same', () => {
+    test.each(['an append', 'a sync'] as const)(
+      'nothing is written behind what %s that failed has left',
+      async (moment) => {
+        const files = new MemoryFiles()
+        const engine = await engineOn(files, { durability: 'always' })
+        set(engine, 'a')
+        await engine.flush()
+        set(engine, 'b')
+        files.fail = (operation) => (moment.endsWith(operation) ? errno('EIO') : undefined)
+        files.partial = 20
+        expect(() => engine.flushSync(true)).toThrow('EIO')
+        files.fail = () => undefined
+        // What a sync could not write, the kernel may drop.
+        if (moment === 'a sync')
+          for (const [path, bytes] of files.synced) files.contents.set(path, bytes)
+        set(engine, 'c')
+        await engine.flush()
+        const found = await open({}, { files: files.fork() })
+        expect([await sidsIn(found), found.errors]).toEqual([['a', 'b', 'c'], []])
+      },
+    )
+
+    test('what an append under way kept out of its file goes with the next snapshot', async () => {
+      const files = new MemoryFiles()
+      const engine = await engineOn(files)
+      set(engine, 'a')
+      let land: () => void = quiet
+      files.hold = (operation) =>
+        operation === 'append' ? new Promise<void>((done) => (land = () => done())) : undefined
+      const flushing = engine.flush()
+      await settle()
+      set(engine, 'b')
+      engine.flushSync(true)
+      files.hold = () => undefined
+      land()
+      await flushing
+      await engine.snapshot()
+      await engine.snapshot()
+      expect(files.names().filter((name) => name.includes('journal'))).toHaveLength(2)
+      expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['a', 'b'])
+    })
+  })
 })
 
 describe('an error in the background', () => {

@@ -316,7 +316,6 @@ test('while the process exits, writes the same bytes in one go', async () => {
   pending.set(slot)
   for (const frame of journal.frames(target, pending.begin())) journal.appendSync(frame)
   journal.syncSync()
-  journal.closeSync()
   expect(inOneGo.get(JOURNAL)).toEqual(files.get(JOURNAL))
   expect(inOneGo.calls.slice(-2)).toEqual(['sync s.snapshot.journal-1', 'syncFolder sessions'])
 })

@@ -178,7 +178,7 @@ describe('a log', () => {
     await log.append(Buffer.from('two'))
     await log.sync()
     log.syncSync()
-    log.closeSync()
+    await log.close()
     expect(await text()).toBe('one two')
   })
 })

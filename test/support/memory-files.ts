@@ -39,6 +39,8 @@ export class MemoryFiles implements Files {
   longestRead = 0
   /** The error of an operation, where it is to fail. */
   fail: (operation: Operation, name: string) => NodeJS.ErrnoException | undefined = () => undefined
+  /** How many bytes an append that fails leaves all the same. */
+  partial = 0
   /** What an operation waits for before it is done. */
   hold: (operation: Operation, name: string) => Promise<void> | undefined = () => undefined
 
@@ -156,28 +158,33 @@ export class MemoryFiles implements Files {
     const append = (data: Uint8Array) => {
       this.contents.set(path, Buffer.concat([this.get(path), data]))
     }
+    const appendSync = (data: Uint8Array) => {
+      try {
+        this.#doesSync('append', path)
+      } catch (error) {
+        append(data.subarray(0, this.partial))
+        throw error
+      }
+      append(data)
+    }
     const sync = () => void this.synced.set(path, this.get(path))
     return {
       path,
       prompt: false,
       append: async (data) => {
-        await this.#does('append', path)
-        append(data)
+        await this.#before('append', path)
+        appendSync(data)
       },
       sync: async () => {
         await this.#does('sync', path)
         sync()
       },
       close: () => Promise.resolve(),
-      appendSync: (data) => {
-        this.#doesSync('append', path)
-        append(data)
-      },
+      appendSync,
       syncSync: () => {
         this.#doesSync('sync', path)
         sync()
       },
-      closeSync: () => undefined,
     }
   }
 
