@@ -31,6 +31,7 @@ export async function run(count, seed) {
 async function failing(tally, what, random) {
   const clock = new TestClock()
   const disk = new Disk()
+  disk.prompt = random.chance(0.5)
   const durability = random.pick(['everysec', 'always', 'always', 'snapshot'])
   const options = { snapshotPath: DISK_PATH, durability, snapshotInterval: random.pick([0, 3000]) }
   const { store, errors } = await openStore(options, surroundingsOf(disk, clock))
@@ -155,7 +156,9 @@ class Watch {
       // One that holds no more than its header owes nothing to anybody.
       if (path.includes('.journal-') && inode.data.length > HEADER) this.#owed = true
     }
-    return Object.assign(new Error(this.#code), { code: this.#code })
+    // That there is no room turns out when a prompt journal is written to.
+    const code = kind === 'fdatasync' && this.#disk.prompt ? 'EIO' : this.#code
+    return Object.assign(new Error(code), { code })
   }
 }
 

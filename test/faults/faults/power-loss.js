@@ -1,7 +1,7 @@
 /**
  * The power goes between any two steps of any file operation, and what was not synced is gone, or
  * partly gone. Three lives in a row, the recoveries interrupted as well; what the durability
- * promises is there each time.
+ * promises is there each time, and no file is called torn or damaged where it had been synced.
  */
 import { TestClock } from '../lib/clock.js'
 import { Disk } from '../lib/disk.js'
@@ -19,6 +19,8 @@ export const full = 3000
 
 const DURABILITIES = ['snapshot', 'everysec', 'always']
 const SIDS = Array.from({ length: 12 }, (_, i) => `session-${i}`)
+/** A file that ends with it has never held anything, and nothing of it is damaged. */
+const HEADER = 1024
 const LIFE = 3_600_000
 const LIVES = 3
 /** The clock moves in steps of at most this, ms: timers are due no more exactly than that. */
@@ -55,6 +57,7 @@ async function lives(tally, what, random, durability) {
     let stoppedAt = Infinity
     disk.onStop = () => (stoppedAt = clock.now())
     const durable = (state) => mustHold(state, durability, lost)
+    const certain = new Map([...disk.entries].map(([path, inode]) => [path, inode.certain]))
     let opened
     try {
       opened = await openStore(options, surroundingsOf(disk, clock))
@@ -62,6 +65,7 @@ async function lives(tally, what, random, durability) {
       if (!disk.stopped) throw error
     }
     if (opened && !disk.stopped) {
+      checkReport(tally, where, opened, certain)
       const served = await checkHistory(tally, where, opened.store, history, durable, read)
       history.restart((sid) => read(sid, served[sid]))
       await live(opened.store, disk, clock, random, history)
@@ -79,6 +83,20 @@ async function lives(tally, what, random, durability) {
     clock = new TestClock(clock.now())
     disk = disk.afterPowerLoss(random)
   }
+}
+
+/** Nothing is found torn or damaged but what had not been synced, and damage is told. */
+function checkReport(tally, what, { report, errors }, certain) {
+  for (const { path, state, bytes: size, damage } of report.files) {
+    const allowed = size > HEADER ? ['whole', 'torn', 'damaged'] : ['whole', 'torn']
+    tally.require(allowed.includes(state), `${what}: found a file of ${size} bytes ${state}`)
+    for (const { offset, bytes } of damage) {
+      const due = offset + bytes > certain.get(path) || certain.get(path) === 0
+      tally.require(due, `${what}: ${state} at ${offset}, of ${certain.get(path)} bytes synced`)
+    }
+  }
+  const told = errors.some(({ code }) => code === 'ERR_DAMAGED')
+  tally.require(told === report.damaged > 0, `${what}: ${report.damaged} damages, told: ${told}`)
 }
 
 /** Operations, several under way at once, until the power goes or there are enough. */

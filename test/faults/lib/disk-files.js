@@ -216,7 +216,6 @@ function log(disk, path, inode, prompt) {
     close: () => Promise.resolve(),
     appendSync: append,
     syncSync: sync,
-    closeSync: () => undefined,
   }
 }
 

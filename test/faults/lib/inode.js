@@ -9,6 +9,8 @@ export class Inode {
   id = ++Inode.#count
   /** As a reader sees it now. */
   data = Buffer.alloc(0)
+  /** Bytes from its beginning on that no power loss may have taken, or torn. */
+  certain = Infinity
   /** As it was at the last sync. */
   #synced = Buffer.alloc(0)
   /** What has been done since. @type {({ at: number, bytes: Buffer } | { length: number })[]} */
@@ -42,6 +44,7 @@ export class Inode {
     if (this.#forgotten) return
     this.#synced = this.data
     this.#pending = []
+    this.certain = Infinity
   }
 
   /** What a kill leaves: everything written. */
@@ -54,10 +57,16 @@ export class Inode {
 
   /** What is on the platters: all that was synced, and of the rest whatever had got there. */
   afterPowerLoss(random) {
+    const left = Inode.durable(this.#left(random))
+    left.certain = Math.min(this.certain, this.#synced.length)
+    return left
+  }
+
+  #left(random) {
     const way = random.below(4)
-    if (way === 0) return Inode.durable(this.#synced)
-    if (way === 1) return Inode.durable(this.data)
-    return Inode.durable(way === 2 ? this.#prefix(random) : this.#sectors(random))
+    if (way === 0) return this.#synced
+    if (way === 1) return this.data
+    return way === 2 ? this.#prefix(random) : this.#sectors(random)
   }
 
   #prefix(random) {
