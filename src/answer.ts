@@ -129,6 +129,12 @@ export function fail(error: unknown, callback?: Callback<never>): Promise<never>
   answerError(callback, error)
 }
 
+/** A rejection that nobody takes ends no process, as it would by itself. */
+export function quiet<T>(answer: T): T {
+  if (answer instanceof Promise) answer.catch(() => undefined)
+  return answer
+}
+
 /** What is as good as nothing would tell the callback that all went well. */
 export function answerError(callback: Callback<never>, error: unknown): void {
   const told = error || new Error(`Something without a value was thrown: ${show(error)}`)

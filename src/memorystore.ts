@@ -15,7 +15,7 @@ import {
   shownOptions,
   translate,
 } from './memorystore-options.js'
-import type { Callback } from './answer.js'
+import { type Callback, quiet } from './answer.js'
 import type { StoreEmitter, StoreEvents } from './events.js'
 import { PersistentMemoryStore } from './store.js'
 
@@ -253,12 +253,6 @@ function forward(inner: PersistentMemoryStore, outer: EventEmitter): void {
   const isFirst = (event: unknown) => event === 'error' && outer.listenerCount('error') === 0
   outer.on('newListener', (event) => isFirst(event) && inner.on('error', passError))
   outer.on('removeListener', (event) => isFirst(event) && inner.off('error', passError))
-}
-
-/** A rejection that nobody takes ends no process: memorystore was silent there. */
-function quiet<T>(answer: T): T {
-  if (answer instanceof Promise) answer.catch(() => undefined)
-  return answer
 }
 
 /** Sessions by sid as memorystore gives them, for code that calls `hasOwnProperty` on the object. */

@@ -6,10 +6,10 @@
  * and the prune timer.
  */
 import type { SessionData } from 'express-session'
-import { answerSoon, type Callback, fail, settle, throwLater } from './answer.js'
+import { answerSoon, type Callback, fail, quiet, settle, throwLater } from './answer.js'
 import { Engine, type EngineEvents, type Surroundings } from './core/engine.js'
 import { type Clock, systemClock } from './core/clock.js'
-import { type StoreError, warn } from './core/errors.js'
+import { StoreError, warn } from './core/errors.js'
 import {
   type PersistentMemoryStoreOptions,
   type ResolvedOptions,
@@ -287,7 +287,10 @@ export class PersistentMemoryStore extends StoreWithEvents {
     }
   }
 
-  /** Prepares a change now, makes it at once or when the files are read, and answers. */
+  /**
+   * Prepares a change now, makes it at once or when the files are read, and answers. Express drops the
+   * promise of a `destroy`: where the store fails, which is told by events too, that ends no process.
+   */
   #change(prepare: () => () => void, callback: Callback | undefined, durable: boolean) {
     let change: () => void
     this.#reads.settle()
@@ -295,11 +298,12 @@ export class PersistentMemoryStore extends StoreWithEvents {
       this.#engine.requireOpen()
       change = this.#reads.amid(prepare)
     } catch (error) {
-      return fail(error, callback)
+      const failed = fail(error, callback)
+      return error instanceof StoreError ? quiet(failed) : failed
     }
     const operation = () => {
       this.#reads.amid(change)
-      return durable ? this.#engine.acknowledged() : undefined
+      return durable ? quiet(this.#engine.acknowledged()) : undefined
     }
     return this.#answer(operation, callback, true)
   }
@@ -334,7 +338,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
           }
         }, change)
       })
-      return settle(later, callback)
+      return settle(change ? quiet(later) : later, callback)
     }
     let value
     try {

@@ -268,6 +268,24 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       await returned
     })
 
+    test('a promise that nobody takes ends no process, where the store fails', async () => {
+      const store = await open()
+      const unhandled: unknown[] = []
+      const note = (error: unknown) => unhandled.push(error)
+      process.on('unhandledRejection', note)
+      try {
+        await store.close()
+        // As express-session's `req.session.destroy()` does.
+        void store.destroy('a')
+        void store.set('a', sessionOf())
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        expect(unhandled).toEqual([])
+        await expect(store.destroy('a')).rejects.toThrow()
+      } finally {
+        process.off('unhandledRejection', note)
+      }
+    })
+
     test.each(calls)('%s with a callback rejects nothing, though it fails', async (_, call) => {
       const store = await open()
       await store.close()
