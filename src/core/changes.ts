@@ -135,20 +135,37 @@ export class Changes {
     return { slots, sids }
   }
 
-  /** Adds notes that could not be written; newer ones stand, but never ask for less. */
-  restore(unwritten: Changes): void {
+  /** Adds notes that could not be written, as {@link add} does. */
+  restore(unwritten: Changes, stay = false): void {
     // What was noted before a clear has nothing to tell any more.
     if (this.cleared > 0) return
     this.cleared = unwritten.cleared
-    this.add(unwritten)
+    this.add(unwritten, stay)
   }
 
-  /** Adds notes that are older than its own. */
-  add(older: Changes): void {
-    this.#notes.merge(older.#notes)
-    for (const [sid, removal] of older.#gone) {
-      if (!this.#gone.has(sid) && !this.has(this.#table.find(sid))) this.#gone.set(sid, removal)
+  /**
+   * Adds notes that are older than its own; newer ones stand, but never ask for less.
+   *
+   * @param stay the others are still being written; if not, nothing can be told by them any more
+   */
+  add(older: Changes, stay = false): void {
+    // All at once: while nothing can be written, a million may wait.
+    if (!stay && older.#gone.size > this.#gone.size + this.#notes.size) this.#takeGone(older)
+    else {
+      for (const [sid, removal] of older.#gone) {
+        if (!this.#gone.has(sid) && !this.has(this.#table.find(sid))) this.#gone.set(sid, removal)
+      }
     }
+    this.#notes.merge(older.#notes)
+  }
+
+  /** Goes on with the sids of others, and adds its own. */
+  #takeGone(older: Changes): void {
+    const newer = this.#gone
+    this.#gone = older.#gone
+    older.#gone = new SidMap()
+    for (const slot of this.slots()) this.#gone.delete(this.#table.sid(slot))
+    for (const [sid, removal] of newer) this.#gone.set(sid, removal)
   }
 
   /** Forgets everything. */

@@ -147,7 +147,7 @@ export class Pending {
    */
   tellAll(tell: (changes: Changes) => void): void {
     this.settle()
-    this.#changes.restore(this.#writing)
+    this.#changes.restore(this.#writing, true)
     tell(this.#changes)
     this.#changes.reset()
   }

@@ -202,3 +202,20 @@ describe('notes that could not be written', () => {
     expect(over).toEqual([4, {}])
   })
 })
+
+test('many that are gone and could not be told are taken over, but for those set again', () => {
+  const { changes, before, at, remove, told } = notes()
+  for (let i = 0; i < 20; i++) remove(before, `gone ${i}`)
+  before.set(at('set before'))
+  changes.set(at('gone 3'))
+  remove(changes, 'gone since')
+  changes.restore(before)
+  const sids = Array.from({ length: 20 }, (_, i) => `gone ${i}`).filter((sid) => sid !== 'gone 3')
+  expect(told(changes)).toEqual({
+    ...Object.fromEntries([...sids, 'gone since'].map((sid) => [sid, gone])),
+    'gone 3': 'set',
+    'set before': 'set',
+  })
+  before.reset()
+  expect(changes.goneCount).toBe(20)
+})
