@@ -101,9 +101,12 @@ export async function readAll(
     const path = journalPath(context.path, '…')
     reading.reports.push({ ...report(snapshot, 'missing'), path, kind: 'journal', bytes: 0 })
   }
-  if (careful && damagedSnapshot && previous?.file && belongs(previous)) {
-    if (removalsWhole || (await journalsCover(snapshot!, previous.file, opened.journals))) {
-      await readSnapshot(context, previous, reading)
+  const before = previous?.file && belongs(previous) ? previous : undefined
+  // The first generation has no snapshot; its journals tell all of it.
+  const filling = (before ?? older.find(({ file }) => file))?.file
+  if (careful && damagedSnapshot && filling) {
+    if (removalsWhole || (await journalsCover(snapshot!, filling, opened.journals))) {
+      if (before) await readSnapshot(context, before, reading)
       for (const journal of older) await readJournal(context, journal, reading)
       // Touches whose entries have only now come.
       for (const { file } of newer) if (file) await readRecords(context, file, reading.merge)

@@ -64,6 +64,18 @@ describe('whole files', () => {
 })
 
 describe('a damaged snapshot', () => {
+  test('that is the first is filled in from the journals before it', async () => {
+    const stage = await open()
+    await setLetters(stage, 'abcdef')
+    await stage.store.snapshot()
+    await stage.store.destroy('b')
+    await stage.store.close()
+    flipEntries(stage.files, PATH)
+    const again = await open({}, stage)
+    expect(await lettersIn(again)).toBe('acdef')
+    expect(await again.store.ready()).toMatchObject({ filledIn: true })
+  })
+
   test('is filled in by the generation before; what was destroyed since stays so', async () => {
     const before = await twoGenerations()
     const [offset] = flipEntries(before.files, PATH)
