@@ -11,13 +11,24 @@ import { outliveSizeLimit } from './core/node-files.js'
 /** Has `engine` flush when the process exits; the result forgets it. */
 export function flushAtExit(engine: Engine): () => void {
   outliveSizeLimit()
-  return onExit((_code, signal) => flush(engine, signal), { alwaysLast: true })
+  const atLast = () => flush(engine, false)
+  const end = (_code: unknown, signal: string | null) => {
+    // The first process of a container is not ended by a signal that it has no handler for.
+    const lives = signal !== null && process.pid === 1
+    flush(engine, lives)
+    // signal-exit has told of its one end by then.
+    if (lives) process.once('exit', atLast)
+  }
+  const forget = onExit(end, { alwaysLast: true })
+  return () => {
+    forget()
+    process.off('exit', atLast)
+  }
 }
 
-function flush(engine: Engine, signal: string | null): void {
+function flush(engine: Engine, lives: boolean): void {
   try {
-    // The first process of a container is not ended by a signal that it has no handler for.
-    engine.flushSync(signal !== null && process.pid === 1)
+    engine.flushSync(lives)
   } catch (cause) {
     const { code = 'ERR_WRITE', message } = cause as NodeJS.ErrnoException
     process.stderr.write(`persistent-memorystore: unsaved sessions are lost: ${code}: ${message}\n`)

@@ -36,6 +36,7 @@ export type PathKind = 'file' | 'folder' | 'link' | 'other' | 'none'
 export interface Files {
   /** Makes the folder that `path` is in. */
   makeFolder(path: string): Promise<void>
+  makeFolderSync(path: string): void
   kind(path: string): Promise<PathKind>
   /** Names, without folder, of the files beside `path` that begin with its name and a dot. */
   siblings(path: string): Promise<string[]>
@@ -72,9 +73,15 @@ export interface Files {
   /** Makes creations, renames and removals beside `path` durable. */
   syncFolder(path: string): Promise<void>
   syncFolderSync(path: string): void
-  /** Tells apart states of a file or folder without reading it; empty where there is none. */
+  /**
+   * Tells apart states of a file or folder without reading it; empty where there is none, and
+   * {@link UNSEEN} where the disk does not tell.
+   */
   glanceSync(path: string): string
 }
+
+/** What a glance is at what can't be looked at: nothing follows from it. */
+export const UNSEEN = '?'
 
 /** Whether `error` says that there is no such file. */
 export function isMissing(error: unknown): boolean {

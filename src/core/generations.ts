@@ -187,16 +187,18 @@ export class Generations {
 
   /** Writes a snapshot while the process exits. */
   writeSync(): void {
-    const { files, path, known, lease } = this.#context
+    const { files, path, known, lease, clock } = this.#context
+    files.makeFolderSync(path)
     lease.checkSync()
+    for (const at of this.#aside) files.keepSync(at, corruptPath(at, clock.now()))
+    this.#aside = []
     if (this.#generation === this.#committed) this.#generation++
     const encoder = this.#encoder('snapshot')
     let written!: string
     known.begin(encoder.header.id)
     files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), (glance) => {
       written = glance
-      if (known.disturbed().includes(path))
-        files.keepSync(path, corruptPath(path, this.#context.clock.now()))
+      if (known.disturbed().includes(path)) files.keepSync(path, corruptPath(path, clock.now()))
       else if (!this.renew) {
         const [standing, previous] = [known.standing(), previousPath(path)]
         files.keepSync(path, previous)
@@ -226,9 +228,10 @@ export class Generations {
     if (journal !== this.#journal) void journal.close().catch(ignore)
   }
 
-  /** Whether a journal has been taken away that a restart would need. */
+  /** Whether a file has been taken away that a restart would need. */
   get orphaned(): boolean {
-    return this.#journals.some(({ path }) => this.#context.files.glanceSync(path) === '')
+    const { files, known } = this.#context
+    return known.taken || this.#journals.some(({ path }) => files.glanceSync(path) === '')
   }
 
   async close(): Promise<void> {
@@ -263,6 +266,7 @@ export class Generations {
 
   async #createJournal(): Promise<Journal> {
     const { files, path, lease } = this.#context
+    await files.makeFolder(path)
     await lease.check()
     const number = ++this.#number
     const encoder = this.#encoder('journal')

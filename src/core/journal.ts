@@ -92,11 +92,6 @@ export class Journal {
     return journal
   }
 
-  /** Whether an append that fails may be a sync that has failed. */
-  get prompt(): boolean {
-    return this.#log.prompt
-  }
-
   /**
    * The frames that tell `changes`, each made when it is asked for, by when the one before is gone;
    * to be appended in this order.

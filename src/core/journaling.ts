@@ -211,11 +211,12 @@ export class Journaling {
       await this.#context.lease.confirm()
     } catch (error) {
       pending.failed()
-      const syncing = appended || (journal?.prompt && !isFull(error))
-      // After a failed sync the kernel may have dropped what it could not write, and may say so once.
+      // After a failed sync the kernel may have dropped what it could not write, and may say so once:
+      // to whoever writes next, too.
+      const syncing = appended || (journal !== undefined && !isFull(error))
       const { unsynced } = generations
       const kept = await generations.abandon(!syncing)
-      if (unsynced && !kept) health.faults++
+      if ((unsynced && !kept) || generations.orphaned) health.faults++
       throw error
     } finally {
       pending.written()

@@ -5,7 +5,7 @@
  * Knows their ids, and by a glance whether somebody else has written there since. Only looks: what
  * is done about it is generations.ts's and intake.ts's to say.
  */
-import type { Files } from './file.js'
+import { type Files, UNSEEN } from './file.js'
 import { previousPath } from './names.js'
 import type { Recovery } from './recover.js'
 
@@ -45,9 +45,16 @@ export class KnownFiles {
   disturbed(): string[] {
     const previous = previousPath(this.#path)
     const there = this.#files.glanceSync(previous)
-    const paths = this.#files.glanceSync(this.#path) === this.#glance ? [] : [this.#path]
-    if (there !== '' && there !== this.#previousGlance) paths.push(previous)
+    const paths = [UNSEEN, this.#glance].includes(this.#files.glanceSync(this.#path))
+      ? []
+      : [this.#path]
+    if (!['', UNSEEN, this.#previousGlance].includes(there)) paths.push(previous)
     return paths
+  }
+
+  /** Whether a snapshot of ours has been taken away. */
+  get taken(): boolean {
+    return this.#glance !== '' && this.#files.glanceSync(this.#path) === ''
   }
 
   /** What the snapshot at the path looked like when it was last ours; empty where none is there. */

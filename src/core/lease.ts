@@ -13,6 +13,7 @@ import { DATE_EVERY, Dates } from './dating.js'
 import { StoreError } from './errors.js'
 import { leasePath, leaseTerm } from './names.js'
 import type { Note, Notes } from './notes.js'
+import { oneAtATime } from './pace.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
 /** The right to write, as those who write need it. */
@@ -111,21 +112,33 @@ export class LeaseHolder implements Lease {
     }
   }
 
-  /** Dates the lease from now on, telling each time; calls back once if another process has taken it. */
+  /**
+   * Dates the lease from now on, telling each time that nobody else is seen to have it; calls back
+   * once if another process has taken it.
+   */
   keep(onLost: (error: StoreError) => void, onKept: () => void): void {
-    this.#stopDating = this.#clock.every(DATE_EVERY, () => {
-      this.check().then(
-        () => {
-          this.#notes.date(this.#leasePath(this.#term)).catch(ignore)
-          onKept()
-        },
-        (error: unknown) => {
-          if (!(error instanceof StoreError) || !this.#stopDating) return
-          this.#stop()
-          onLost(error)
-        },
-      )
+    const date = oneAtATime(async () => {
+      const lost = await this.#date()
+      if (!this.#stopDating) return
+      if (!lost) onKept()
+      else {
+        this.#stop()
+        onLost(lost)
+      }
     })
+    this.#stopDating = this.#clock.every(DATE_EVERY, date)
+  }
+
+  /** @returns an error where another process has the lease */
+  async #date(): Promise<StoreError | undefined> {
+    try {
+      await this.check()
+      await this.#notes.date(this.#leasePath(this.#term))
+    } catch (error) {
+      // For any other, the next attempt is two seconds away.
+      if (error instanceof StoreError) return error
+    }
+    return undefined
   }
 
   async check(): Promise<void> {
@@ -134,7 +147,9 @@ export class LeaseHolder implements Lease {
     if (Math.max(0, ...terms) > this.#term) throw this.#lost()
     // Somebody may have removed all files: whoever creates the note first owns what comes.
     const note = await this.#readTwice(this.#leasePath(this.#term))
-    const owns = note ? parse(note)?.token === this.#token : await this.#create(this.#term)
+    const owns = note
+      ? parse(note)?.token === this.#token
+      : this.#text !== undefined && (await this.#create(this.#term))
     if (!owns) throw this.#lost()
     this.#checked = looked
   }
@@ -253,8 +268,4 @@ function parse({ text }: Note): LeaseText | undefined {
   } catch {
     return undefined
   }
-}
-
-function ignore(): void {
-  // The next attempt is two seconds away.
 }

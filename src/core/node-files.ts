@@ -11,7 +11,7 @@ import * as fsp from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import writeFileAtomic from 'write-file-atomic'
-import { type Files, isMissing, type LogFile } from './file.js'
+import { type Files, isMissing, type LogFile, UNSEEN } from './file.js'
 
 /** Only the owner may read what sessions hold. */
 const MODE = 0o600
@@ -29,6 +29,10 @@ export const nodeFiles: Files = {
     for (let made = folder; made.length >= first.length; made = dirname(made)) {
       await this.syncFolder(made)
     }
+  },
+
+  makeFolderSync(path) {
+    fs.mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE })
   },
 
   async kind(path) {
@@ -203,8 +207,12 @@ export const nodeFiles: Files = {
   },
 
   glanceSync(path) {
-    const stats = fs.statSync(path, { throwIfNoEntry: false, bigint: true })
-    return stats ? `${stats.ino}:${stats.size}:${stats.mtimeNs}` : ''
+    try {
+      const stats = fs.statSync(path, { throwIfNoEntry: false, bigint: true })
+      return stats ? `${stats.ino}:${stats.size}:${stats.mtimeNs}` : ''
+    } catch {
+      return UNSEEN
+    }
   },
 }
 
@@ -264,7 +272,10 @@ function settled<A extends unknown[]>(act: (...args: A) => void): (...args: A) =
 }
 
 async function fill(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-  const handle = await fsp.open(path, 'r+')
+  // write-file-atomic calls it after the process id, which is 1 in every container: one who was
+  // stopped amid a snapshot and goes on may have a file of this name open.
+  await fsp.rm(path)
+  const handle = await fsp.open(path, 'wx', MODE)
   try {
     let bytes = 0
     let unsynced = 0

@@ -87,11 +87,15 @@ export const nodeNotes: Notes = {
   },
 
   async siblings(path) {
-    return (await fsp.readdir(dirname(path))).filter(besides(path))
+    return (await fsp.readdir(dirname(path)).catch(noNames)).filter(besides(path))
   },
 
   siblingsSync(path) {
-    return fs.readdirSync(dirname(path)).filter(besides(path))
+    try {
+      return fs.readdirSync(dirname(path)).filter(besides(path))
+    } catch (error) {
+      return noNames(error)
+    }
   },
 }
 
@@ -117,6 +121,12 @@ async function writeNew(path: string, text: (inode: string) => string): Promise<
   } finally {
     await handle.close()
   }
+}
+
+/** There are none in a folder that is gone. */
+function noNames(error: unknown): string[] {
+  if (isMissing(error)) return []
+  throw error
 }
 
 function besides(path: string): (name: string) => boolean {

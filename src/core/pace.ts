@@ -126,6 +126,16 @@ export class Turns {
   }
 }
 
+/** Begins a task, unless the one before is still under way: a disk that hangs is asked once. */
+export function oneAtATime(task: () => Promise<void>): () => void {
+  let running = false
+  return () => {
+    if (running) return
+    running = true
+    void task().finally(() => (running = false))
+  }
+}
+
 /** Pauses after failures, each twice the one before, from a second to a minute. */
 export class BackOff {
   readonly #clock: Clock

@@ -213,9 +213,25 @@ export class Persistence {
     await this.#turns.run(() => this.#generations.close())
   }
 
-  /** Writes what is unsaved while the process exits, in one go. Throws where it can't. */
-  flushSync(): void {
+  /**
+   * Writes what is unsaved while the process exits, in one go. Throws where it can't.
+   *
+   * @param lives the process may go on: then a whole generation follows, before which nothing more is
+   * acknowledged, since what was under way may land before or after this
+   */
+  flushSync(lives: boolean): void {
     if (this.#health.abandoned) return
+    try {
+      this.#flushSync()
+    } finally {
+      if (lives) {
+        this.distrust()
+        this.snapshotSoon()
+      }
+    }
+  }
+
+  #flushSync(): void {
     this.#lookForDamage()
     const { journaling } = this.#context
     this.#pending.settle()
@@ -227,12 +243,7 @@ export class Persistence {
     }
     this.#pending.tellAll((changes) => {
       const frames = (journal: Journal) => journal.frames(this.#context.target, changes)
-      try {
-        this.#generations.appendSync(!this.#journaling.running, frames)
-      } catch (error) {
-        this.distrust()
-        throw error
-      }
+      this.#generations.appendSync(!this.#journaling.running, frames)
     })
   }
 

@@ -11,6 +11,7 @@ import { DATE_EVERY, Dates } from './dating.js'
 import { siblingPath } from './file.js'
 import { isSuccessor, successorPath } from './names.js'
 import type { Note, Notes } from './notes.js'
+import { oneAtATime } from './pace.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
 export class Successors {
@@ -30,7 +31,8 @@ export class Successors {
   async announce(): Promise<{ name: string; withdraw: () => Promise<void> }> {
     const path = successorPath(this.#path, process.pid, randomBytes(6).toString('hex'))
     await this.#notes.create(path, () => `${JSON.stringify(this.#own)}\n`).catch(ignore)
-    const stop = this.#clock.every(DATE_EVERY, () => void this.#notes.date(path).catch(ignore))
+    const date = oneAtATime(() => this.#notes.date(path).catch(ignore))
+    const stop = this.#clock.every(DATE_EVERY, date)
     return {
       name: basename(path),
       withdraw: async () => {

@@ -183,13 +183,13 @@ export class Tenure {
     if (this.#closed) return
     const writing = this.lost ? undefined : this.persistence
     if (lives) {
-      writing?.flushSync()
+      writing?.flushSync(true)
       return
     }
     this.#closed = true
     try {
       if (this.#waiting && this.unsaved) throw this.#unwritten()
-      writing?.flushSync()
+      writing?.flushSync(false)
     } finally {
       this.#lease.release()
     }

@@ -9,7 +9,7 @@ import type { PersistentMemoryStore } from '../../src/index.js'
 import { errno, gate, MemoryFiles, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
 import { HOUR } from '../support/records.js'
-import { settle, StubClock } from '../support/stub-clock.js'
+import { NOON, settle, StubClock } from '../support/stub-clock.js'
 import { begin, endsIn, open, restart, sessionOf, sessionsIn, sidsIn } from '../support/stores.js'
 
 /** A disk that holds sessions a and b. */
@@ -303,6 +303,33 @@ describe('while the process exits', () => {
     )
   })
 
+  test('a damaged snapshot that could not be copied aside before is kept', async () => {
+    const files = await filled()
+    const { store } = await open({ durability: 'snapshot' }, { files })
+    await store.snapshot()
+    await store.close()
+    const rotten = Buffer.from(files.get(PATH)).fill(0xff, 1100, 1130)
+    files.contents.set(PATH, rotten)
+    files.fail = (operation) => (operation === 'copy' ? errno('ENOSPC') : undefined)
+    const engine = await engineOn(files, { durability: 'snapshot' })
+    await settle(40)
+    files.fail = () => undefined
+    set(engine, 'c')
+    engine.flushSync(false)
+    expect([...files.contents.values()].some((bytes) => bytes.equals(rotten))).toBe(true)
+  })
+
+  test('a disk that does not say what there is, and takes what is written, is written to', async () => {
+    const files = new MemoryFiles()
+    const engine = await engineOn(files)
+    set(engine, 'a')
+    await engine.flush()
+    files.fail = (operation) => (operation === 'stat' ? errno('EIO') : undefined)
+    set(engine, 'b')
+    engine.flushSync(false)
+    expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['a', 'b'])
+  })
+
   test('a disk that fails is told by throwing', async () => {
     const files = new MemoryFiles()
     const engine = await engineOn(files)
@@ -333,6 +360,57 @@ describe('while the process exits', () => {
         expect([await sidsIn(found), found.errors]).toEqual([['a', 'b', 'c'], []])
       },
     )
+
+    test('touches after it are not lost, though an append was under way', async () => {
+      const files = new MemoryFiles()
+      const engine = await engineOn(files, { durability: 'always' })
+      const cookie = (ms: number) => ({ originalMaxAge: ms, expires: new Date(NOON + ms) })
+      let land: () => void = quiet
+      files.hold = (operation) =>
+        operation === 'append' ? new Promise<void>((done) => (land = () => done())) : undefined
+      set(engine, 'a')
+      const flushing = engine.flush()
+      await settle()
+      engine.sessions.prepareSet('long', { cookie: cookie(60_000) }, false)()
+      engine.flushSync(true)
+      files.hold = () => undefined
+      land()
+      await flushing
+      engine.sessions.prepareTouch('long', { cookie: cookie(3_600_000) }, false)()
+      await engine.close()
+      const later = new StubClock(NOON + 600_000)
+      expect(await sidsIn(await open({}, { files: files.fork(), clock: later }))).toEqual([
+        'a',
+        'long',
+      ])
+    })
+
+    test('what is acknowledged after it is found, though a generation was just finished', async () => {
+      const files = new MemoryFiles()
+      const engine = await engineOn(files, { durability: 'always' })
+      set(engine, 'a')
+      await engine.snapshot()
+      set(engine, 'b')
+      let failures = 1
+      files.fail = (operation, name) =>
+        operation === 'sync' && name.includes('journal') && failures-- > 0
+          ? errno('EIO')
+          : undefined
+      await engine.flush().catch(quiet)
+      const { opened, open: go } = gate()
+      files.hold = (operation) => (operation === 'remove' ? opened : undefined)
+      const mending = engine.snapshot()
+      await settle(30)
+      engine.flushSync(true)
+      go()
+      files.hold = () => undefined
+      await mending
+      set(engine, 'c')
+      engine.sessions.destroy('a')
+      await engine.acknowledged()
+      const found = await open({}, { files: files.fork() })
+      expect([await sidsIn(found), found.errors]).toEqual([['b', 'c'], []])
+    })
 
     test('what an append under way kept out of its file goes with the next snapshot', async () => {
       const files = new MemoryFiles()

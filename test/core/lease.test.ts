@@ -578,3 +578,38 @@ class Process implements Notes {
     }
   }
 }
+
+test('a disk that hangs is asked once whether the lease is still ours', async () => {
+  const lease = holder()
+  await lease.acquire()
+  let asked = 0
+  notes.siblings = () => {
+    asked++
+    return new Promise(() => undefined)
+  }
+  lease.keep(
+    () => undefined,
+    () => undefined,
+  )
+  await clock.advance(20_000)
+  expect(asked).toBe(1)
+  lease.release()
+})
+
+test('a look that was under way when the lease was given up takes nothing', async () => {
+  const lease = holder()
+  await lease.acquire()
+  const siblings = notes.siblings.bind(notes)
+  let go = () => undefined as void
+  const held = new Promise<void>((resolve) => (go = resolve))
+  notes.siblings = async (path) => {
+    await held
+    return siblings(path)
+  }
+  const looking = lease.check().catch((error: unknown) => error)
+  lease.release()
+  notes.notes.clear()
+  go()
+  expect(await looking).toEqual(lost)
+  expect(notes.notes.size).toBe(0)
+})

@@ -15,7 +15,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { isMissing } from '../../src/core/file.js'
+import { isMissing, UNSEEN } from '../../src/core/file.js'
 import { nodeFiles as files } from '../../src/core/node-files.js'
 
 let folder = ''
@@ -181,6 +181,11 @@ describe('a log', () => {
     await log.close()
     expect(await text()).toBe('one two')
   })
+})
+
+test('a glance at what the disk does not tell of is none at a missing file', () => {
+  expect(files.glanceSync(path)).toBe('')
+  expect(files.glanceSync(join(folder, 'x'.repeat(300)))).toBe(UNSEEN)
 })
 
 describe('reading', () => {

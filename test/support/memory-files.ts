@@ -4,7 +4,13 @@
  */
 import { basename, dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { Files, LogFile, PathKind, ReadableFile } from '../../src/core/file.js'
+import {
+  type Files,
+  type LogFile,
+  type PathKind,
+  type ReadableFile,
+  UNSEEN,
+} from '../../src/core/file.js'
 
 /** What can be done to a file; `hold` and `fail` are asked before it is. */
 export type Operation =
@@ -16,6 +22,7 @@ export type Operation =
   | 'read'
   | 'remove'
   | 'rename'
+  | 'stat'
   | 'sync'
   | 'syncFolder'
   | 'truncate'
@@ -53,6 +60,7 @@ export class MemoryFiles implements Files {
 
   /** What a cheap look at a file tells: whether it is the one it was. */
   glanceSync(path: string): string {
+    if (this.fail('stat', basename(path))) return UNSEEN
     const bytes = this.contents.get(path)
     return bytes ? glanceOf(bytes) : ''
   }
@@ -72,6 +80,10 @@ export class MemoryFiles implements Files {
   count(operation: Operation, part = ''): number {
     return this.calls.filter((call) => call.startsWith(`${operation} `) && call.includes(part))
       .length
+  }
+
+  makeFolderSync(): void {
+    // There is one.
   }
 
   makeFolder(): Promise<void> {

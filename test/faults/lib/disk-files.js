@@ -11,6 +11,7 @@ function diskFiles(disk) {
 
   return {
     makeFolder: (path) => step('mkdir', path),
+    makeFolderSync: (path) => stepSync('mkdir', path),
 
     async kind(path) {
       await step('stat', path)
