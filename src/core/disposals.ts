@@ -1,16 +1,16 @@
 /**
  * Sessions that have gone → the app's `dispose` hook.
  *
- * It is called when everything is in order again, because it may set, destroy or clear; of many
- * sessions in slices, where nobody waits for that. What it throws, at once or later, is an error in
- * the background and nobody else's.
+ * It is called when everything is in order again, because it may set, destroy or clear, as may a
+ * serializer that a session is decoded by; of many sessions in slices, where nobody waits for that.
+ * What it throws, at once or later, is an error in the background and nobody else's.
  */
 import { StoreError } from './errors.js'
 import type { DisposeReason, ResolvedOptions } from './options.js'
 import { Pace, paced } from './pace.js'
 
 type Session = Record<string, unknown>
-type Disposed = [sid: string, session: Session, reason: DisposeReason]
+type Disposed = [sid: string, decode: () => Session, reason: DisposeReason]
 
 /** The table that sessions go from, as far as it is needed here. */
 interface Leaving {
@@ -22,31 +22,29 @@ interface Leaving {
 
 export class Disposals<T extends Leaving> {
   readonly #hook: ResolvedOptions['dispose']
-  readonly #decode: (slot: number, table: T) => Session
+  readonly #take: (slot: number, table: T) => () => Session
   readonly #onError: (error: StoreError) => void
   #waiting: Disposed[] = []
   /** Whether the hook is being called, or is about to be: it is told in order. */
   #telling = false
 
-  /** @param decode a StoreError that it throws is told, and the hook is not */
+  /**
+   * @param take copies what a slot holds and runs no code of the app; what it returns decodes that. A
+   * StoreError thrown there is told, and the hook is not
+   */
   constructor(
     hook: ResolvedOptions['dispose'],
-    decode: (slot: number, table: T) => Session,
+    take: (slot: number, table: T) => () => Session,
     onError: (error: StoreError) => void,
   ) {
     this.#hook = hook
-    this.#decode = decode
+    this.#take = take
     this.#onError = onError
   }
 
-  /** Keeps a session that is about to go until {@link tell}. Without a hook nothing is decoded. */
+  /** Keeps a session that is about to go until {@link tell}. Without a hook nothing is kept. */
   add(table: T, slot: number, reason: DisposeReason): void {
-    if (!this.#hook) return
-    try {
-      this.#waiting.push([table.sid(slot), this.#decode(slot, table), reason])
-    } catch (error) {
-      this.#onError(error as StoreError)
-    }
+    if (this.#hook) this.#waiting.push([table.sid(slot), this.#take(slot, table), reason])
   }
 
   /** Calls the hook for all that wait, and for those that its calls add. */
@@ -81,7 +79,7 @@ export class Disposals<T extends Leaving> {
     return paced(this.#oneByOne(gone))
   }
 
-  /** Keeps and tells of one after the other: all of them would take room, decoded. */
+  /** Keeps and tells of one after the other: copies of all of them would take room. */
   *#oneByOne(gone: T): Generator<void, void, void> {
     for (let slot = 0; slot < gone.slots && this.#hook; slot++) {
       if (!gone.has(slot)) continue
@@ -99,7 +97,14 @@ export class Disposals<T extends Leaving> {
     }
   }
 
-  #call(...[sid, session, reason]: Disposed): void {
+  #call(...[sid, decode, reason]: Disposed): void {
+    let session: Session
+    try {
+      session = decode()
+    } catch (error) {
+      this.#onError(error as StoreError)
+      return
+    }
     try {
       const returned: unknown = this.#hook?.(sid, session as never, reason)
       // An async hook throws later: left alone, that would end the process.

@@ -86,8 +86,8 @@ export class Sessions {
     this.#options = options
     this.#events = events
     this.#clock = clock
-    const decode = (slot: number, table: Table) => this.#decode(slot, table)
-    this.disposals = new Disposals(options.dispose, decode, (error) => events.error(error))
+    const take = (slot: number, table: Table) => this.#take(slot, table)
+    this.disposals = new Disposals(options.dispose, take, (error) => events.error(error))
     this.#lifetimes = new Lifetimes(this.shapes, options.ttl, clock)
     const makeCodec = () =>
       options.serializer ? new SerializerCodec(options.serializer) : new Codec()
@@ -136,11 +136,11 @@ export class Sessions {
       return undefined
     }
     if (table.expires(slot) <= now) {
-      const last = this.#options.stale ? this.#decode(slot) : undefined
+      const last = this.#options.stale ? this.#take(slot) : undefined
       this.#expire(slot)
       this.counters.misses++
       this.disposals.tell()
-      return last
+      return last?.()
     }
     this.counters.hits++
     return this.#decode(slot)
@@ -297,10 +297,20 @@ export class Sessions {
     return record
   }
 
-  #decode(slot: number, table = this.#table): Session {
+  /** May run code of the app, a serializer's: what is in a slot then need not be there afterwards. */
+  #decode(slot: number): Session {
+    const table = this.#table
     const shape = table.cookie(slot)
     const cookie = shape && restoreCookie(shape, table.cookieExpires(slot))
     return this.#codec.decode(table.body(slot), cookie)
+  }
+
+  /** Copies a session that is about to leave its slot, to be decoded when it has. */
+  #take(slot: number, table = this.#table): () => Session {
+    const shape = table.cookie(slot)
+    const expires = table.cookieExpires(slot)
+    const body = copyOf(table.body(slot))
+    return () => this.#codec.decode(body, shape && restoreCookie(shape, expires))
   }
 
   #expire(slot: number): void {

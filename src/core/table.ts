@@ -31,7 +31,10 @@ export interface TableLimits {
   maxBytes: number
 }
 
-/** The table. `onEvict` is called with an entry that a limit drops, by its slot still readable. */
+/**
+ * The table. `onEvict` is called with an entry that a limit drops, by its slot still readable; it
+ * changes nothing here.
+ */
 export class Table {
   /** Called with a slot when its session is about to go, still readable; not where all go at once. */
   onLeave: ((slot: number) => void) | undefined
@@ -309,13 +312,11 @@ export class Table {
   }
 
   #evict(slot: number): void {
-    const slab = this.#slab
     const sid = this.sid(slot)
-    // Gone for whoever is told, who may set it anew.
-    this.#index.delete(sid, slot)
     this.#onEvict(slot, sid)
-    // Reading it for `dispose` may run code of the app, which may clear the table.
-    if (this.#slab === slab) this.#release(slot)
+    this.#index.delete(sid, slot)
+    this.#release(slot)
+    // Last: it may run code of the app, which may do anything.
     this.onEvicted?.(sid)
   }
 

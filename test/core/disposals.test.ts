@@ -28,7 +28,7 @@ test('lets the loop turn meanwhile, and keeps the order of what comes in between
   const table = { slots: 51, has: () => true, sid: String }
   const disposals = new Disposals(
     hook,
-    () => ({}),
+    () => () => ({}),
     (error) => expect.fail(error.message),
   )
   for (let n = 0; n < 50; n++) disposals.add(table, n, 'evicted')

@@ -2,16 +2,25 @@
  * What sessions live through in memory: when they expire, who is told, what is counted.
  */
 import { setImmediate as turn } from 'node:timers/promises'
+import type { SessionData } from 'express-session'
 import { describe, expect, test } from 'vitest'
 import { HOUR } from '../support/records.js'
-import { endsIn, open, sessionOf, type Stage } from '../support/stores.js'
+import { endsIn, open, sessionOf, sessionsIn, type Stage } from '../support/stores.js'
 
 const SECOND = 1000
 const DAY = 24 * HOUR
 
-/** The kinds of stores: every rule holds for both. */
 const cycle: object = {}
 
+const put = ({ store, clock }: Stage, sid: string, ms = DAY) =>
+  store.set(sid, sessionOf({ n: sid.repeat(9) }, endsIn(clock, ms)))
+const later = (stage: Stage) => {
+  stage.clock.jump(SECOND)
+  return stage
+}
+const dispose = () => undefined
+
+/** The kinds of stores: every rule holds for both. */
 describe.each([
   ['in memory only', { snapshotPath: false as const }],
   ['on a file', {}],
@@ -228,6 +237,52 @@ describe.each([
       for (const sid of 'abc') await store.set(sid, sessionOf())
       await store.clear()
       expect([told.sort(), errors]).toEqual([['a', 'b', 'c'], []])
+    })
+  })
+
+  describe.each<[string, object, (stage: Stage) => unknown]>([
+    ['is destroyed', { dispose }, ({ store }) => store.destroy('a')],
+    ['is replaced', { dispose }, (stage) => put(stage, 'a')],
+    ['is cleared', { dispose }, ({ store }) => store.clear()],
+    ['is pruned', { dispose }, (stage) => later(stage).store.prune()],
+    ['is found expired', { dispose }, (stage) => later(stage).store.get('a')],
+    ['is given once more', { stale: true }, (stage) => later(stage).store.get('a')],
+    ['is touched too late', { dispose }, (stage) => later(stage).store.touch('a', sessionOf())],
+    ['is set to an end', { dispose }, (stage) => put(stage, 'a', 0)],
+  ])('while a session %s, what `parse`', (name, options, leave) => {
+    test.each<[string, string, (stage: Stage) => unknown]>([
+      [
+        'destroys and sets',
+        'bz',
+        (stage) => Promise.all([stage.store.destroy('a'), put(stage, 'b')]),
+      ],
+      ['clears and sets', 'b', (stage) => Promise.all([stage.store.clear(), put(stage, 'b')])],
+      ['sets anew', 'az', (stage) => put(stage, 'a')],
+    ])('%s stands, and nothing else', async (__, left, act) => {
+      let armed = false
+      const parse = (text: string) => {
+        const acts = armed
+        armed = false
+        if (acts) act(stage)
+        return JSON.parse(text) as SessionData
+      }
+      const serializer = { stringify: JSON.stringify, parse }
+      const stage = await open({ ...kind, ...options, serializer })
+      await put(stage, 'z')
+      await put(stage, 'a', SECOND)
+      armed = true
+      await leave(stage)
+      expect(armed).toBe(false)
+      // What was freed, once, is used again.
+      for (const sid of 'cde') await put(stage, sid)
+      const sids = [...left, ...'cde'].filter((sid) => name !== 'is cleared' || sid !== 'z')
+      const sessions = Object.fromEntries(sids.map((sid) => [sid, { n: sid.repeat(9) }]))
+      expect(await sessionsIn(stage)).toMatchObject(sessions)
+      expect(stage.store.stats().sessions).toBe(sids.length)
+      await stage.store.snapshot()
+      for (const sid of sids) await stage.store.destroy(sid)
+      expect(stage.store.stats()).toMatchObject({ sessions: 0, bytes: 0 })
+      expect(stage.errors).toEqual([])
     })
   })
 
