@@ -114,11 +114,13 @@ export default function createMemoryStore(session: {
     }
 
     set(sid: string, session: SessionData, callback?: Callback) {
+      // Code of the session's own, and a `ttl` function, may set another one meanwhile.
+      const outer = this.#setting
       this.#setting = session
       try {
         return this.#ask('set', sid, session, callback)
       } finally {
-        this.#setting = undefined
+        this.#setting = outer
       }
     }
 

@@ -337,6 +337,23 @@ describe.each([
       expect(all['a']).toEqual(await get(store))
     })
 
+    test('gets the session itself also where another one is set meanwhile', async () => {
+      const serializer = new Wrapping()
+      const other = sessionOf({ n: 2 }, { path: '/audit' })
+      const ttl = (_: unknown, given: unknown) => {
+        if (given !== other) void set(store, 'b', other)
+        return day
+      }
+      const store = open({ serializer, ttl })
+      const given = sessionOf({ n: 1 }, { path: '/shop' })
+      await set(store, 'a', given)
+      expect(serializer.seen).toEqual([other, given])
+      expect([await get(store), await get(store, 'b')]).toMatchObject([
+        { n: 1, parsed: '/shop' },
+        { n: 2, parsed: '/audit' },
+      ])
+    })
+
     test('after a touch its result has the new cookie and the old data', async () => {
       const store = open({ serializer: new Wrapping() })
       await set(store, 'a', sessionOf({ n: 1 }, new Cookie({ maxAge: 1000 })))
