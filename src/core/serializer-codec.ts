@@ -36,25 +36,40 @@ export class SerializerCodec implements SessionCodec {
     return spanOf(Buffer.from(text, 'utf8'))
   }
 
-  /** @throws StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object */
+  /**
+   * What `parse` returns, with the cookie; a copy of it where that can't be changed.
+   *
+   * @throws StoreError `ERR_SESSION_DECODE` if `parse` throws or returns no object
+   */
   decode({ bytes, start, end }: Span, cookie?: object): Record<string, unknown> {
-    let value: unknown
     try {
-      value = this.#serializer.parse(bytes.toString('utf8', start, end))
+      const value: unknown = this.#serializer.parse(bytes.toString('utf8', start, end))
+      if (isSession(value)) return cookie ? withCookie(value, cookie) : value
     } catch {
       // The error underneath may quote the session.
-      throw undecodable()
     }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw undecodable()
-    if (Object.getPrototypeOf(value) !== Object.prototype) throw undecodable()
-    const session = value as Record<string, unknown>
-    if (cookie) session['cookie'] = cookie
-    return session
+    throw undecodable()
   }
 
   /** Bodies need no structures: true for an empty list. */
   adopt(structures: readonly (readonly string[])[]): boolean {
     return structures.length === 0
+  }
+}
+
+/** Of whatever class or realm, since the app has made it; but nothing that it has yet to wait for. */
+function isSession(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !(value instanceof Promise)
+}
+
+function withCookie(session: Record<string, unknown>, cookie: object): Record<string, unknown> {
+  try {
+    session['cookie'] = cookie
+    return session
+  } catch {
+    // It is frozen, say.
+    return { ...session, cookie }
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { runInNewContext } from 'node:vm'
 import { describe, it } from 'vitest'
 import { StoreError } from '../../src/core/errors.js'
 import { SerializerCodec } from '../../src/core/serializer-codec.js'
@@ -24,6 +25,63 @@ describe('SerializerCodec', () => {
     const session = codec.decode(bodyOf('{"n":1}'), cookie)
     assert.deepStrictEqual(session, { n: 1, cookie })
     assert.equal(session['cookie'], cookie)
+  })
+
+  it('takes any object that parse returns for a session, of whatever class or realm', () => {
+    class Visitor {
+      n = 1
+    }
+    const cookie = { path: '/' }
+    for (const parse of [
+      (text: string) => Object.assign(Object.create(null) as object, JSON.parse(text)),
+      () => new Visitor(),
+      (text: string) => runInNewContext(`JSON.parse('${text}')`) as object,
+    ]) {
+      const made = parse('{"n":1}')
+      const returning = new SerializerCodec({ stringify: JSON.stringify, parse: () => made })
+      const session = returning.decode(bodyOf(''), cookie)
+      assert.equal(session, made)
+      assert.deepEqual({ ...session }, { n: 1, cookie })
+    }
+  })
+
+  it('takes no promise of one', () => {
+    const parse = () => Promise.resolve({ n: 1 })
+    const promising = new SerializerCodec({ stringify: JSON.stringify, parse })
+    assert.throws(() => promising.decode(bodyOf(''), {}), { code: 'ERR_SESSION_DECODE' })
+  })
+
+  it('copies what the cookie cannot be added to', () => {
+    const cookie = { path: '/' }
+    class Closed {
+      n = 1
+      get cookie() {
+        return {}
+      }
+    }
+    for (const made of [
+      Object.freeze({ n: 1 }),
+      Object.freeze({ n: 1, cookie: {} }),
+      Object.preventExtensions({ n: 1 }),
+      Object.defineProperty({ n: 1 }, 'cookie', { value: {}, writable: false }),
+      new Closed(),
+    ]) {
+      const returning = new SerializerCodec({ stringify: JSON.stringify, parse: () => made })
+      const session = returning.decode(bodyOf(''), cookie)
+      assert.notEqual(session, made)
+      assert.deepStrictEqual(session, { n: 1, cookie })
+      assert.equal(returning.decode(bodyOf('')), made)
+    }
+  })
+
+  it('quotes nothing of what the object itself throws', () => {
+    const made = Object.freeze({
+      get n() {
+        return assert.fail('hunter2')
+      },
+    })
+    const returning = new SerializerCodec({ stringify: JSON.stringify, parse: () => made })
+    assert.throws(() => returning.decode(bodyOf(''), {}), { code: 'ERR_SESSION_DECODE' })
   })
 
   it('has no structures', () => {
