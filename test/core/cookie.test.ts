@@ -187,6 +187,15 @@ describe('shapes are shared', () => {
     )
   })
 
+  test('nor by one that inherits a field which another has itself', () => {
+    const shapes = new CookieShapes()
+    const near = shapes.of({ path: '/', httpOnly: true })
+    const cookie = Object.assign(Object.create({ httpOnly: true }) as object, { path: '/' })
+    for (const shape of [shapes.of(cookie, near), shapes.of(cookie)]) {
+      expect(restoreCookie(shape, NaN)).toEqual({ path: '/' })
+    }
+  })
+
   test('yet each session gets a cookie of its own, down to the last object', () => {
     const shapes = new CookieShapes()
     const shape = shapes.of({ path: '/', extra: { list: [1] } })
