@@ -108,7 +108,7 @@ export class CookieShapes {
 
   #intern(form: ExpiresForm, source: Fields): CookieShape {
     const { expires, ...rest } = source
-    const text = textOf([form, form === 'other' ? { ...rest, expires } : rest])
+    const text = textOf(form, form === 'other' ? { ...rest, expires } : rest)
     return this.#interned.get(text) ?? this.parse(text)
   }
 
@@ -124,7 +124,7 @@ export class CookieShapes {
 
   #likeOthers(form: ExpiresForm, keys: string[]): Pick<CookieShape, 'keys' | 'maker'> {
     const last = form === 'absent' || form === 'other' ? undefined : 'expires'
-    const name = JSON.stringify([last, ...keys])
+    const name = [last, ...keys].map((key) => JSON.stringify(key)).join()
     let alike = this.#alike.get(name)
     if (!alike) {
       alike = { keys, maker: keys.includes('__proto__') ? undefined : new ObjectMaker(keys, last) }
@@ -143,7 +143,7 @@ export function shapeText(shape: CookieShape): string {
   let text = texts.get(shape)
   if (text === undefined) {
     const { form, keys, values } = shape
-    text = JSON.stringify([form, Object.fromEntries(keys.map((key, i) => [key, values[i]]))])
+    text = pairText(form, Object.fromEntries(keys.map((key, i) => [key, values[i]])))
     if (texts.size >= INTERNED_MOST) texts.clear()
     texts.set(shape, text)
   }
@@ -245,12 +245,17 @@ function sameFields({ keys, values }: CookieShape, fields: Fields): boolean {
 }
 
 /** @throws TypeError `ERR_SESSION_ENCODE` for what JSON can't carry, such as a cycle */
-function textOf(shape: unknown): string {
+function textOf(form: ExpiresForm, fields: Fields): string {
   try {
-    return JSON.stringify(shape)
+    return pairText(form, fields)
   } catch {
     // The error underneath may name keys of the session's.
     const message = 'Expected a cookie that JSON can carry, found that it can not'
     throw withCode(new TypeError(message), 'ERR_SESSION_ENCODE')
   }
+}
+
+/** JSON of the two, whatever `toJSON` some library has given to all arrays or objects. */
+function pairText(form: ExpiresForm, fields: Fields): string {
+  return `["${form}",${JSON.stringify({ __proto__: null, ...fields })}]`
 }

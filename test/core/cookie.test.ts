@@ -224,6 +224,25 @@ describe('shapes are shared', () => {
   })
 })
 
+describe('a toJSON that was given to all', () => {
+  test.each([
+    ['arrays', Array.prototype],
+    ['objects', Object.prototype],
+  ])('%s leaves cookies and their texts as they are', (_, prototype) => {
+    const cookies = [{ path: '/' }, { domain: 'a', maxAge: 1 }, { path: '/', expires: 'never' }]
+    const texts = cookies.map((cookie) => shapeText(new CookieShapes().of(cookie)))
+    const shapes = new CookieShapes()
+    Object.defineProperty(prototype, 'toJSON', { value: () => 'seen', configurable: true })
+    try {
+      const made = cookies.map((fields) => shapes.of({ toJSON: () => fields }))
+      expect(made.map(shapeText)).toEqual(texts)
+      expect(made.map((shape) => restoreCookie(shape, NaN))).toEqual(cookies)
+    } finally {
+      Reflect.deleteProperty(prototype, 'toJSON')
+    }
+  })
+})
+
 describe('the text of a shape in a file', () => {
   const none = ['', '[]', 'null', '{}', '["date"]', '["date",null]', '["date",[]]', '["other"]']
 
