@@ -137,7 +137,7 @@ export class Flattening {
         types.isDataView(value) ? 'DataView' : (value as Uint8Array)[Symbol.toStringTag],
         value,
       )
-    } else if (types.isArrayBuffer(value)) this.#bytes('ArrayBuffer', new Uint8Array(value))
+    } else if (types.isArrayBuffer(value)) this.#bytes('ArrayBuffer', value)
     else this.#keyed(value, depth)
   }
 
@@ -210,9 +210,9 @@ export class Flattening {
     this.tokens[at] = count
   }
 
-  #bytes(name: string, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
+  #bytes(name: string, value: ArrayBuffer | ArrayBufferView): void {
     const kind = VIEWS.findIndex((one) => one.name === name)
-    const bytes = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
+    const bytes = bytesOf(value)
     // Kinds that come with later versions of the language are stored as the bytes they are.
     this.tokens.push(special(Special.bytes), kind < 0 ? UINT8_ARRAY : kind)
     this.#characters(bytes.toString('latin1'))
@@ -226,6 +226,18 @@ export class Flattening {
   #characters(text: string): void {
     this.tokens.push(text.length)
     this.text += text
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+/** None where the buffer has been transferred, or has become too small for a view of it. */
+function bytesOf(value: ArrayBuffer | ArrayBufferView): Buffer {
+  try {
+    if (!ArrayBuffer.isView(value)) return Buffer.from(value)
+    return Buffer.from(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength)
+  } catch {
+    return NO_BYTES
   }
 }
 

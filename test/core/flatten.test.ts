@@ -139,6 +139,25 @@ describe('Flattening', () => {
     })
   })
 
+  it('takes what has lost its bytes for an empty one of its kind', () => {
+    const buffer = new ArrayBuffer(8)
+    const lost = {
+      buffer,
+      view: new DataView(buffer),
+      array: new Uint8Array(buffer, 4),
+      wide: new Float64Array(buffer),
+      node: Buffer.from(buffer),
+    }
+    structuredClone(buffer, { transfer: [buffer] })
+    assert.deepStrictEqual(through(lost), {
+      buffer: new ArrayBuffer(0),
+      view: new DataView(new ArrayBuffer(0)),
+      array: new Uint8Array(0),
+      wide: new Float64Array(0),
+      node: Buffer.alloc(0),
+    })
+  })
+
   it('keeps numbers of any size', () => {
     for (const bits of [0n, 1n, 31n, 32n, 53n, 63n, 64n, 65n, 127n, 700n, 5000n]) {
       for (const off of [-2n, -1n, 0n, 1n]) {
