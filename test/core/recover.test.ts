@@ -67,6 +67,7 @@ describe('a damaged snapshot', () => {
   test('that is the first is filled in from the journals before it', async () => {
     const stage = await open()
     await setLetters(stage, 'abcdef')
+    await stage.store.flush()
     await stage.store.snapshot()
     await stage.store.destroy('b')
     await stage.store.close()
