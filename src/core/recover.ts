@@ -40,7 +40,7 @@ export interface RestoreReport {
   damaged: number
   /** Whether the generation before filled in what damage had taken. */
   filledIn: boolean
-  /** Bytes read. */
+  /** Bytes of all files found; older ones are opened, and read only to fill in. */
   bytes: number
   durationMs: number
   files: FileReport[]
