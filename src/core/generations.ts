@@ -222,10 +222,10 @@ export class Generations {
     } catch (error) {
       // Should the process live on, nothing may stand behind what an error left.
       if (journal === this.#journal) this.#journal = undefined
-      void journal.close().catch(ignore)
       throw error
+    } finally {
+      if (journal !== this.#journal) void journal.close().catch(ignore)
     }
-    if (journal !== this.#journal) void journal.close().catch(ignore)
   }
 
   /** Whether a file has been taken away that a restart would need. */
@@ -265,25 +265,23 @@ export class Generations {
   }
 
   async #createJournal(): Promise<Journal> {
-    const { files, path, lease } = this.#context
+    const { files, path, lease, durability } = this.#context
     await files.makeFolder(path)
     await lease.check()
-    const number = ++this.#number
-    const encoder = this.#encoder('journal')
-    const at = journalPath(path, number)
-    const prompt = this.#context.durability === 'always'
-    const journal = await Journal.create(files, at, number, encoder, prompt)
+    const journal = await Journal.create(files, ...this.#nextJournal(), durability === 'always')
     this.#journals.push(journal)
     return journal
   }
 
   #createJournalSync(): Journal {
-    const { files, path } = this.#context
-    const number = ++this.#number
-    const at = journalPath(path, number)
-    const journal = Journal.createSync(files, at, number, this.#encoder('journal'))
+    const journal = Journal.createSync(this.#context.files, ...this.#nextJournal())
     this.#journals.push(journal)
     return journal
+  }
+
+  #nextJournal(): [path: string, number: number, encoder: FrameEncoder] {
+    const number = ++this.#number
+    return [journalPath(this.#context.path, number), number, this.#encoder('journal')]
   }
 
   #encoder(kind: FileHeader['kind']): FrameEncoder {

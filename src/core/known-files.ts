@@ -44,11 +44,11 @@ export class KnownFiles {
    */
   disturbed(): string[] {
     const previous = previousPath(this.#path)
+    const here = this.#files.glanceSync(this.#path)
     const there = this.#files.glanceSync(previous)
-    const paths = [UNSEEN, this.#glance].includes(this.#files.glanceSync(this.#path))
-      ? []
-      : [this.#path]
-    if (!['', UNSEEN, this.#previousGlance].includes(there)) paths.push(previous)
+    const paths = []
+    if (here !== UNSEEN && here !== this.#glance) paths.push(this.#path)
+    if (there !== UNSEEN && there !== '' && there !== this.#previousGlance) paths.push(previous)
     return paths
   }
 
