@@ -23,9 +23,8 @@ interface Theirs {
    */
   ttl?: number | MemoryStoreTtl | null | undefined
   /**
-   * Called with each session that leaves the memory: its sid, the session as the text that
-   * memorystore would have kept (`serializer.stringify` of it, JSON by default), and the reason.
-   * Default: none.
+   * Called with each session that leaves the memory: its sid, its text (`serializer.stringify` of
+   * what `get` would return; by default JSON, with the cookie last), and the reason. Default: none.
    */
   dispose?: ((sid: string, text: string, reason: DisposeReason) => void) | null | undefined
   /** Return an expired session once more, to the first who asks. Default: `false`. */

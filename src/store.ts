@@ -47,8 +47,9 @@ export interface StoreStats extends Counters {
  * A session store for Express that keeps sessions in memory and still has them after a restart.
  *
  * Each method takes a callback as its last argument, or returns a promise without one. Until the
- * files have been read, calls wait. Each fails with a StoreError: `ERR_CLOSED` after {@link close}, and
- * the error of {@link ready} where the store could not open; what else it fails with stands beside it.
+ * files have been read, calls wait. Each fails with a StoreError: `ERR_CLOSED` after {@link close}
+ * (but for {@link ready} of a store that had opened), and the error of {@link ready} where the store
+ * could not open; what else it fails with stands beside it.
  */
 export class PersistentMemoryStore extends StoreWithEvents {
   readonly #options: ResolvedOptions

@@ -40,7 +40,7 @@ export interface RestoreReport {
   damaged: number
   /** Whether the generation before filled in what damage had taken. */
   filledIn: boolean
-  /** Bytes of all files found; older ones are opened, and read only to fill in. */
+  /** Size of all files found. Older ones among them are opened, and mostly not read. */
   bytes: number
   durationMs: number
   files: FileReport[]

@@ -32,7 +32,7 @@ try {
       assert.equal(output, `${file} ok\n`)
     })
   }
-  for (const project of ['nodenext', 'bundler']) {
+  for (const project of ['nodenext', 'bundler', 'commonjs']) {
     check(`types compile: ${project}`, () => {
       run(process.execPath, [tsc, '-p', `tsconfig.${project}.json`])
     })
