@@ -295,6 +295,25 @@ describe('take-over', () => {
     expect(owner.errors).toEqual([])
   })
 
+  test('with a serializer that calls the store whenever it reads', async () => {
+    const calling: { store?: Opened['store'] } = {}
+    const parse = (text: string) => {
+      void calling.store?.destroy('a')
+      void calling.store?.set('new', session({ user: 'Eve' }))
+      return JSON.parse(text) as ReturnType<typeof session>
+    }
+    await begin({ serializer: { stringify: JSON.stringify, parse } })
+    calling.store = successor.store
+    await owner.store.set('a', session({ user: 'Ada' }))
+    await owner.store.set('a', session({ user: 'Ada', views: 2 }))
+    await owner.store.set('b', session({ user: 'Ben' }))
+    await owner.store.close()
+    await tookOver(successor)
+    expect(await sidsOf(successor)).toEqual(['a', 'b'])
+    expect(await successor.store.get('b')).toMatchObject({ user: 'Ben' })
+    expect(await sidsOf(successor)).toEqual(['b', 'new'])
+  })
+
   test('leaves one merged generation', async () => {
     await begin()
     const merged = new Promise((resolve) => successor.store.once('snapshot', resolve))

@@ -12,7 +12,7 @@ import type { Clock } from './clock.js'
 import { DATE_EVERY, Dates } from './dating.js'
 import { StoreError } from './errors.js'
 import { leasePath, leaseTerm } from './names.js'
-import type { Note, Notes } from './notes.js'
+import { type Note, type Notes, noteText } from './notes.js'
 import { oneAtATime } from './pace.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
@@ -256,7 +256,7 @@ export class LeaseHolder implements Lease {
 
 /** Always of one length where it can be, so that rewriting is one write and nobody reads half of it. */
 function write(text: LeaseText): string {
-  return `${JSON.stringify(text).padEnd(NOTE_LENGTH)}\n`
+  return `${noteText(text).padEnd(NOTE_LENGTH)}\n`
 }
 
 function parse({ text }: Note): LeaseText | undefined {

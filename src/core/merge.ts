@@ -175,7 +175,10 @@ export class Merge implements RecordSink {
     if (slot >= 0 && record.expires < table.expires(slot)) {
       tombstones.shortened(record.sid, table.expires(slot))
     }
-    const translated = this.#file ? this.#translate(this.#file, body) : body
+    // Without structures a body means the same in every lineage. A serializer's is never decoded here:
+    // its code may call the store, while slots of its table are in hand.
+    const foreign = this.#file && this.#file.structures.length > 0 ? this.#file : undefined
+    const translated = foreign ? this.#translate(foreign, body) : body
     if (again && sameBytes(translated, table.body(slot))) return
     if (!table.fits(record.sid, lengthOf(translated))) {
       // Evicted as it comes; what it has replaced is no session any more.

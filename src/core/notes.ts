@@ -99,6 +99,16 @@ export const nodeNotes: Notes = {
   },
 }
 
+/** A note's text, whatever `toJSON` a library has given to all arrays or objects. */
+export function noteText(fields: object): string {
+  const entries = Object.entries(fields).map(([name, value]) => [name, bare(value)])
+  return JSON.stringify({ __proto__: null, ...Object.fromEntries(entries) })
+}
+
+function bare(value: unknown): unknown {
+  return Array.isArray(value) ? Object.setPrototypeOf([...(value as unknown[])], null) : value
+}
+
 async function createWithoutLinks(path: string, text: (inode: string) => string): Promise<boolean> {
   try {
     await writeNew(path, text)

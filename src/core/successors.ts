@@ -10,7 +10,7 @@ import type { Clock } from './clock.js'
 import { DATE_EVERY, Dates } from './dating.js'
 import { siblingPath } from './file.js'
 import { isSuccessor, successorPath } from './names.js'
-import type { Note, Notes } from './notes.js'
+import { type Note, type Notes, noteText } from './notes.js'
 import { oneAtATime } from './pace.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
@@ -30,7 +30,7 @@ export class Successors {
   /** Leaves a note of this process and dates it until it is withdrawn. */
   async announce(): Promise<{ name: string; withdraw: () => Promise<void> }> {
     const path = successorPath(this.#path, process.pid, randomBytes(6).toString('hex'))
-    await this.#notes.create(path, () => `${JSON.stringify(this.#own)}\n`).catch(ignore)
+    await this.#notes.create(path, () => `${noteText(this.#own)}\n`).catch(ignore)
     const date = oneAtATime(() => this.#notes.date(path).catch(ignore))
     const stop = this.#clock.every(DATE_EVERY, date)
     return {

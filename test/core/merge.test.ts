@@ -215,6 +215,16 @@ describe('bodies', () => {
     expect(structuresOf(target.codec)).toEqual([['quite', 'different']])
   })
 
+  test('without structures are taken as they are: a serializer runs no code of the app here', () => {
+    const { target, merge } = begin()
+    const encoded = vi.spyOn(target.codec, 'encode')
+    merge.begin(Buffer.alloc(16, 99))
+    merge.needs(0)
+    merge.entry(recordOf({ sid: 'a' }), codec.encode({ user: 7 }))
+    expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
+    expect(encoded).not.toHaveBeenCalled()
+  })
+
   test('of our lineage need the structures that the file tells', () => {
     const { target, merge } = begin()
     merge.needs(structures.length)
@@ -251,6 +261,7 @@ describe('bodies', () => {
   test('that can not be translated are malformed', () => {
     const { merge } = begin()
     merge.begin(Buffer.alloc(16, 99))
+    merge.structure(0, ['key'])
     expect(() => merge.entry(recordOf({ sid: 'a' }), bodyOf('\xc1\xff'))).toThrow(MalformedError)
   })
 

@@ -3,7 +3,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { nodeNotes } from '../../src/core/notes.js'
+import { nodeNotes, noteText } from '../../src/core/notes.js'
 
 let folder: string
 let path: string
@@ -118,4 +118,18 @@ test('siblings are the files that begin with the name and a dot', async () => {
   const expected = ['s.a', 's.lease-1']
   expect((await nodeNotes.siblings(join(folder, 's'))).sort()).toEqual(expected)
   expect(nodeNotes.siblingsSync(join(folder, 's')).sort()).toEqual(expected)
+})
+
+test.each([
+  ['arrays', Array.prototype],
+  ['objects', Object.prototype],
+])('noteText is JSON, whatever toJSON all %s have been given', (_, prototype) => {
+  const fields = { pid: 1, names: ['a', 'b'], none: undefined }
+  const text = JSON.stringify(fields)
+  Object.defineProperty(prototype, 'toJSON', { value: () => 'spoilt', configurable: true })
+  try {
+    expect(noteText(fields)).toBe(text)
+  } finally {
+    Reflect.deleteProperty(prototype, 'toJSON')
+  }
 })
