@@ -263,6 +263,7 @@ export class Tenure {
   /** It is our turn. */
   #takeOver(recovery: Recovery, own: OwnChanges): void {
     this.#waiting = undefined
+    this.#context.stamps.observe(recovery.stamp)
     const owning = this.#own(recovery)
     owning.adopt(own)
     owning.persistence.snapshotSoon()

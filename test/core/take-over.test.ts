@@ -7,7 +7,7 @@ import { flipEntries } from '../support/damage.js'
 import type { MemoryFiles } from '../support/memory-files.js'
 import { errno, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
-import { HOUR } from '../support/records.js'
+import { HOUR, openFile } from '../support/records.js'
 import {
   afterKill,
   begin,
@@ -216,4 +216,26 @@ test('journals of another store are not removed', async () => {
   await makeRoom()
   for (let i = 0; i < 3; i++) await opened.store.snapshot()
   expect(journals.every(([, bytes]) => kept(files, bytes))).toBe(true)
+})
+
+test('stamps go on from the last ones of the owner, uses that are in its snapshot alone included', async () => {
+  const notes = new MemoryNotes()
+  const options = { durability: 'everysec', max: 10 } as const
+  const owner = await open(options, { notes })
+  await setLetters(owner, 'abc')
+  await owner.store.flush()
+  const { store, files } = begin(options, { files: owner.files, clock: owner.clock, notes })
+  await store.ready()
+  const stamp = async () => {
+    const file = await openFile(files, PATH)
+    await file.close()
+    return file.header.stamp
+  }
+  for (let i = 0; i < 5; i++) await owner.store.get('a')
+  await owner.store.snapshot()
+  const before = await stamp()
+  await owner.store.close()
+  await owner.clock.advance(TURN)
+  await store.snapshot()
+  expect(await stamp()).toBeGreaterThanOrEqual(before)
 })

@@ -129,9 +129,10 @@ export function twoWriters(files) {
   for (let i = 1; i < terms.length; i++) {
     const later = terms.slice(i).flatMap((term) => byTerm.get(term))
     const knew = Math.min(...later.map(({ stamp }) => stamp))
-    const wrote = Math.max(...byTerm.get(terms[i - 1]).map(({ highest }) => highest))
-    if (wrote > knew)
-      problems.push(`under lease ${terms[i - 1]} something was written after the next`)
+    for (const { name, highest } of byTerm.get(terms[i - 1])) {
+      if (highest > knew)
+        problems.push(`under lease ${terms[i - 1]} ${name} was written after the next`)
+    }
   }
   for (const older of files) {
     const grew = ({ term, before }) => term > older.term && before?.get(older.ino) < older.size

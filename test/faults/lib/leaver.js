@@ -2,7 +2,9 @@
  * A process that writes to a store of the built package and ends in one of the ways a process ends,
  * while much of what it wrote has not been answered.
  */
+import { rmSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { dirname } from 'node:path'
 import { PersistentMemoryStore } from '../../../dist/index.js'
 import { Random } from './random.js'
 import { Operator, tell, tellServed } from './tell.js'
@@ -21,6 +23,21 @@ const signalOf = (signal) => () => {
 const handled = (signal, handler) => () => {
   process.on(signal, handler)
   signalOf(signal)()
+}
+/** No signal ends the first process of a container that has no handler for it: it goes on. */
+const outlived = (signal, end) => () => {
+  const [self, kill] = [process.pid, process.kill]
+  Object.defineProperty(process, 'pid', { value: 1 })
+  process.kill = () => true
+  kill(self, signal)
+  setTimeout(() => {
+    for (const sid of config.sids.slice(3, 6)) void operator.operate('set', sid)
+    setTimeout(end, random.below(200))
+  }, random.below(200))
+}
+const deleted = (end) => () => {
+  rmSync(dirname(config.options.snapshotPath), { recursive: true })
+  setTimeout(end, random.below(100))
 }
 /** How a process may end. */
 const ENDS = {
@@ -59,6 +76,10 @@ const ENDS = {
     process.once('SIGTERM', signalOf('SIGTERM'))
     signalOf('SIGTERM')()
   },
+  'SIGTERM to process 1, process.exit later': outlived('SIGTERM', () => process.exit(7)),
+  'SIGTERM to process 1, close later': outlived('SIGTERM', () => store.close()),
+  'folder deleted, process.exit': deleted(() => process.exit(7)),
+  'folder deleted, close': deleted(() => store.close()),
   'uncaught exception': () => {
     throw new Error('nobody catches this')
   },
