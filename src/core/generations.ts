@@ -56,6 +56,9 @@ export class Generations {
   /** The generation before is not kept over the next snapshot. */
   #refused: boolean
   #aside: readonly string[]
+  /** How often removals have been forgotten, and how often before the last snapshot was begun. */
+  #forgotten = 0
+  #forgottenBefore = 0
 
   constructor(context: GenerationsContext, recovery: Recovery) {
     this.#context = context
@@ -85,6 +88,14 @@ export class Generations {
     const since = this.#journals.filter(({ generation }) => generation >= this.#committed)
     const bytes = since.reduce((sum, journal) => sum + journal.bytes, 0)
     return { count: since.length, bytes }
+  }
+
+  /**
+   * Removals are noted no more that no journal has been told: the next snapshot alone knows of them.
+   * It is read whole by those who follow, and the generation before is not to fill in for it.
+   */
+  forget(): void {
+    this.#forgotten++
   }
 
   /** The journal to append to. */
@@ -160,6 +171,7 @@ export class Generations {
     const generation = this.#generation
     let footer!: SnapshotFooter
     await this.#setAside()
+    const forgotten = this.#forgotten
     const encoder = this.#encoder('snapshot')
     known.begin(encoder.header.id)
     const chunks = inSlices(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
@@ -182,6 +194,7 @@ export class Generations {
     // Written over in the last moment, by what is now known by the other name.
     if (known.disturbed().includes(previous)) await this.#context.onForeign(previous)
     await this.#commit(generation, bytes)
+    this.#forgottenBefore = forgotten
     return { footer, bytes }
   }
 
@@ -237,6 +250,11 @@ export class Generations {
   async close(): Promise<void> {
     await this.#journal?.close()
     this.#journal = undefined
+  }
+
+  /** Whether removals have been forgotten that the last snapshot need not know of. */
+  get #untold(): boolean {
+    return this.#forgotten > this.#forgottenBefore
   }
 
   /** Copies what is about to be replaced or removed, where a restore could not. */
@@ -298,7 +316,7 @@ export class Generations {
       stamp: stamps.last,
       encoding,
       sessions: target.table.size,
-      tail: kind === 'snapshot' && !journaling,
+      tail: kind === 'snapshot' && (!journaling || this.#untold),
       pid: process.pid,
       term: lease.term,
       salt: sealing?.salt,
@@ -308,7 +326,7 @@ export class Generations {
 
   async #commit(generation: number, bytes: number): Promise<void> {
     const { files, path, known } = this.#context
-    const alone = this.#rekey || this.#refused
+    const alone = this.#rekey || this.#refused || this.#untold
     const previous = alone ? generation : this.#committed
     if (alone) await files.remove(previousPath(path))
     this.#committed = generation

@@ -228,10 +228,11 @@ export class Journaling {
    * generation, before which nothing is acknowledged, has none of them, in less room.
    */
   #boundGone(): void {
-    const { pending, health } = this.#parts
+    const { generations, pending, health } = this.#parts
     if (pending.gone <= this.#context.target.table.size + GONE_MOST) return
     // In one step, or what is forgotten could be taken for written.
     pending.dropGone()
+    generations.forget()
     health.faults++
   }
 

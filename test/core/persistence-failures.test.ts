@@ -3,10 +3,21 @@
  */
 import { describe, expect, test, vi } from 'vitest'
 import { Changes } from '../../src/core/changes.js'
+import { FrameKind } from '../../src/core/format.js'
 import { Tombstones } from '../../src/core/tombstones.js'
 import { errno, gate, MemoryFiles, type Operation, PATH } from '../support/memory-files.js'
 import { settle } from '../support/stub-clock.js'
-import { afterKill, open, restart, sessionOf, sidsIn, type Stage } from '../support/stores.js'
+import { MemoryNotes } from '../support/memory-notes.js'
+import { flipFrames } from '../support/damage.js'
+import {
+  afterKill,
+  begin,
+  open,
+  restart,
+  sessionOf,
+  sidsIn,
+  type Stage,
+} from '../support/stores.js'
 
 const SECOND = 1000
 
@@ -196,11 +207,11 @@ describe('sessions that come and go while nothing can be written', () => {
   const MANY = 20_000
 
   /** Lets so many come and go, and one go that the files hold, while no journal can be written. */
-  async function comeAndGo(stage: Stage, many: number): Promise<() => void> {
+  async function comeAndGo(stage: Stage, many: number, times?: number): Promise<() => void> {
     const { store, files, clock } = stage
     for (const sid of 'ab') await store.set(sid, sessionOf({ n: sid }))
     await store.flush()
-    const stop = failing(files, 'append', 'ENOSPC')
+    const stop = failing(files, 'append', 'ENOSPC', '', times)
     const answers: Promise<unknown>[] = [store.destroy('b')]
     for (let i = 0; i < many; i++) {
       answers.push(store.set(`${i}`, sessionOf()), store.destroy(`${i}`))
@@ -249,6 +260,33 @@ describe('sessions that come and go while nothing can be written', () => {
     stop()
     await stage.store.close()
     expect(await sidsIn(await open({}, { files: stage.files, clock: stage.clock }))).toEqual(['a'])
+  })
+
+  test('do not come back from the files before, should that generation be damaged', async () => {
+    const stage = await open()
+    const { files, clock } = stage
+    for (const sid of 'ab') await stage.store.set(sid, sessionOf({ n: sid }))
+    await stage.store.snapshot()
+    const stop = await comeAndGo(stage, MANY)
+    stop()
+    await clock.advance(60 * SECOND)
+    flipFrames(files, PATH, ({ kind }) => kind === FrameKind.removals)
+    const { store } = await afterKill(stage)
+    expect(store.stats().restored).toMatchObject({ sessions: 1, filledIn: false })
+    expect(await store.ids()).toEqual(['a'])
+  })
+
+  test('are gone for a process that follows, too', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({}, { notes })
+    for (const sid of 'ab') await owner.store.set(sid, sessionOf({ n: sid }))
+    await owner.store.flush()
+    const successor = begin({}, { files: owner.files, clock: owner.clock, notes })
+    await successor.store.ready()
+    // The next journal is the next: none in between that could have been missed.
+    await comeAndGo(owner, MANY, 1)
+    await owner.clock.advance(60 * SECOND)
+    expect(await sidsIn(successor)).toEqual(['a'])
   })
 })
 
