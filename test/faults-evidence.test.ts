@@ -12,6 +12,7 @@ interface Kept {
   term: number
   pid: number
   stamp: number
+  tail: boolean
   highest: number
   ino: number
   size: number
@@ -29,6 +30,7 @@ function file(fields: Partial<Kept>, before: [Kept, number][] = []): Kept {
     term: 1,
     pid: 100,
     stamp: 0,
+    tail: false,
     highest: 10,
     ino,
     size: 2000,
@@ -43,6 +45,14 @@ const next = file({ ino: 2, term: 2, pid: 200, stamp: 10, highest: 20 }, [[first
 describe('two writers', () => {
   test('are not seen where one followed the other', () => {
     expect(twoWriters([first, next])).toEqual([])
+  })
+
+  test('are not seen where a kill has kept from a journal what the snapshot has', () => {
+    const snapshot = file({ kind: 'snapshot', ino: 3, highest: 15 })
+    expect(twoWriters([first, snapshot, next])).toEqual([])
+    expect(twoWriters([first, { ...snapshot, tail: true }, next])).toEqual([
+      expect.stringContaining('written after the next'),
+    ])
   })
 
   test.each([

@@ -5,7 +5,9 @@
  * Each file names in its header the lease and the process it was written under, and the highest
  * stamp its writer knew of when it began. A writer that took over has read all that the one before
  * wrote: a record of an older lease with a higher stamp than that was written by a second writer,
- * and so was what makes a file of an older lease grow after one of a newer lease has appeared.
+ * and so was what makes a file of an older lease grow after one of a newer lease has appeared. Not
+ * so in snapshots beside journals: they hold what a kill may have kept from the journal, and whoever
+ * follows reads that alone.
  */
 import { linkSync, mkdirSync, readdirSync, statSync, watch } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -106,8 +108,8 @@ export class Evidence {
     } finally {
       await file.close()
     }
-    const { kind, generation, term, pid, stamp } = file.header
-    return { id: file.header.id.toString('hex'), kind, generation, term, pid, stamp, highest }
+    const { kind, generation, term, pid, stamp, tail } = file.header
+    return { id: file.header.id.toString('hex'), kind, generation, term, pid, stamp, tail, highest }
   }
 }
 
@@ -129,8 +131,8 @@ export function twoWriters(files) {
   for (let i = 1; i < terms.length; i++) {
     const later = terms.slice(i).flatMap((term) => byTerm.get(term))
     const knew = Math.min(...later.map(({ stamp }) => stamp))
-    for (const { name, highest } of byTerm.get(terms[i - 1])) {
-      if (highest > knew)
+    for (const { name, kind, tail, highest } of byTerm.get(terms[i - 1])) {
+      if (highest > knew && (kind === 'journal' || tail))
         problems.push(`under lease ${terms[i - 1]} ${name} was written after the next`)
     }
   }
