@@ -7,6 +7,7 @@
  */
 import type { SessionData } from 'express-session'
 import { warn } from './core/errors.js'
+import { ONE_DAY } from './core/lifetime.js'
 import { LONGEST_TTL, wrong } from './core/option-values.js'
 import type { DisposeReason, PersistentMemoryStoreOptions, Serializer } from './core/options.js'
 
@@ -57,8 +58,6 @@ export type ShownOptions = Omit<Theirs, 'serializer' | 'max'> & { max: number }
 
 /** The lifetime of a session in milliseconds, from the store's `options`, the session and its sid. */
 export type MemoryStoreTtl = (options: ShownOptions, session: SessionData, sid: string) => number
-
-const ONE_DAY = 86_400_000
 
 const NAMES: Record<keyof MemoryStoreOptions, 'theirs' | 'ours'> = {
   checkPeriod: 'theirs',

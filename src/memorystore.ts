@@ -7,6 +7,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { SessionData } from 'express-session'
+import { LONGEST_TIMER } from './core/option-values.js'
 import type { Serializer } from './core/options.js'
 import {
   boundOf,
@@ -47,9 +48,6 @@ export type MemoryStore = Omit<PersistentMemoryStore, keyof EventEmitter> &
 
 /** The class that {@link createMemoryStore} makes. */
 export type MemoryStoreConstructor = new (options?: MemoryStoreOptions | null) => MemoryStore
-
-/** setInterval takes a longer one for one millisecond. */
-const LONGEST_TIMER = 2 ** 31 - 1
 
 const EVENTS: Record<keyof StoreEvents, true> = {
   ready: true,

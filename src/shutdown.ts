@@ -12,7 +12,7 @@ import type { Server, Socket } from 'node:net'
 import { constants } from 'node:os'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { StoreError, type StoreErrorCode, warn, withCode } from './core/errors.js'
-import { typeName, wrong } from './core/option-values.js'
+import { LONGEST_TIMER, typeName, wrong } from './core/option-values.js'
 
 /** The options of {@link gracefulShutdown}. */
 export interface ShutdownOptions {
@@ -31,7 +31,6 @@ interface Closable {
   close(): Promise<unknown>
 }
 
-const LONGEST_TIMER = 2 ** 31 - 1
 /** Ctrl-C reaches a process under npm twice: from the terminal and, a moment later, from npm. */
 const ECHO = 500
 /** How often connections are looked through for idle ones, in ms. */

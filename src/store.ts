@@ -122,7 +122,8 @@ export class PersistentMemoryStore extends StoreWithEvents {
    * Stores a session, whole. Its `cookie` and the `ttl` option say how long it lives. Fails with a
    * TypeError or RangeError `ERR_SESSION_ENCODE`, with `ERR_OPTION_VALUE` where a `ttl` function returns
    * no number, or with what the session's own code throws, which changes nothing; with durability
-   * `'always'` also with `ERR_WRITE`, though memory has the change.
+   * `'always'`, or while a successor follows, also with `ERR_WRITE` or `ERR_LEASE_LOST`, though memory
+   * has the change.
    */
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData): Promise<void>
@@ -152,8 +153,9 @@ export class PersistentMemoryStore extends StoreWithEvents {
   }
 
   /**
-   * Destroys one session or several. One that isn't there is no error. With durability `'always'` it
-   * fails with `ERR_WRITE`, though memory has the change.
+   * Destroys one session or several. One that isn't there is no error. With durability `'always'`,
+   * or while a successor follows, it may fail with `ERR_WRITE` or `ERR_LEASE_LOST`, though memory has
+   * the change.
    */
   override destroy(sid: string | readonly string[], callback: Callback): void
   override destroy(sid: string | readonly string[]): Promise<void>

@@ -36,7 +36,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/span'],
       ['core/packing'],
       ['core/sid-key', 'core/sid-index'],
-      ['core/wide', 'core/sid-text'],
+      ['core/sid-text'],
       ['core/names'],
     ],
   },

@@ -27,7 +27,8 @@ describe('processes, in a small size', () => {
   for (const [fault, count] of PROCESSES) {
     it(`survives: ${fault.name}`, async ({ skip }) => {
       const tally = await fault.run(count, 1)
-      if (tally.skipped) skip(tally.skipped)
+      // Where it must not be skipped, there is nothing checked below.
+      if (tally.skipped && process.env['PMS_REQUIRE_TOOLS'] !== '1') skip(tally.skipped)
       expect(tally.problems).toEqual([])
       expect(tally.survived).toBe(tally.tries)
       expect(tally.sessionsChecked).toBeGreaterThan(0)
@@ -195,9 +196,9 @@ describe('what the campaign has found', () => {
     await store.close()
     const journal = `${DISK_PATH}.journal-1`
     disk.put(journal, Buffer.concat([disk.inode(journal).data, Buffer.alloc(1_000_000, 0x94)]))
-    const started = performance.now()
+    const started = process.cpuUsage()
     expect(await (await afterKill()).get('a')).toEqual({ x: 1 })
-    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(process.cpuUsage(started).user).toBeLessThan(10_000_000)
   })
 
   it('loses no set that came while a touch of the same session was being written', async () => {

@@ -70,7 +70,7 @@ export function barChart({ title, panels }) {
 }
 
 /** @param {string} title @param {number} height @param {string} body @returns {string} */
-export function card(title, height, body) {
+function card(title, height, body) {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
     `width="${width}" height="${height}" role="img" aria-label="${escape(title)}">` +

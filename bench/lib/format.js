@@ -27,9 +27,6 @@ export const bytes = (value) => {
 }
 
 /** @type {Unit} */
-export const percent = (value) => `${grouped(value * 100, 1)} %`
-
-/** @type {Unit} */
 export const times = (value) => `${grouped(value, value < 10 ? 2 : 1)}×`
 
 /** @type {Unit} */

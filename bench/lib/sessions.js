@@ -45,7 +45,7 @@ export function sessionId(n) {
  * @param {number} n which session
  * @param {number} [revision] other values for the same session
  */
-export function createSession(shape, sid, n, revision = 0) {
+function createSession(shape, sid, n, revision = 0) {
   random.reseed(n, 1000 + revision)
   const data = { cookie: cookieOf(shape), ...shape.make(random) }
   return session.Store.prototype.createSession(/** @type {any} */ ({ sessionID: sid }), data)

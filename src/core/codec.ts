@@ -18,11 +18,10 @@ import {
   RESET_BUFFER_MODE,
   REUSE_BUFFER_MODE,
 } from './msgpack.js'
-import { Packing } from './packing.js'
+import { Packing, WIDE } from './packing.js'
 import { isStructureList, Shapes } from './shapes.js'
 import { lengthOf, type Span } from './span.js'
 import { DEEPEST, Mode, MOST_TOKENS, type Token } from './tokens.js'
-import { WIDE } from './wide.js'
 
 /** What the store needs of an encoding. */
 export interface SessionCodec {

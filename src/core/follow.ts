@@ -15,7 +15,7 @@ import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
 import { ONE_DAY } from './lifetime.js'
 import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
-import { journalNumber, journalPath } from './names.js'
+import { journalNumbers, journalPath } from './names.js'
 import { paced, SLOTS_AT_ONCE } from './pace.js'
 import { type Positions, readRecords, type Recovery } from './recover.js'
 import type { Table } from './table.js'
@@ -108,10 +108,7 @@ export class Follower {
     const { files, path, observe } = this.#context
     const { applied, removed, undecodable } = this.#merge.counts
     const glance = this.#look()
-    const numbers = (await files.siblings(path))
-      .map((name) => journalNumber(path, name))
-      .filter((number) => number >= 0)
-      .sort((a, b) => a - b)
+    const numbers = journalNumbers(path, await files.siblings(path))
     const listed = new Set(numbers.map((number) => journalPath(path, number)))
     for (const known of this.#positions.keys()) if (!listed.has(known)) this.#forget(known)
     this.#missed ||= numbers.some((number) => number > this.#lastNumber + 1)

@@ -48,7 +48,7 @@ export class Generations {
   #journal: Journal | undefined
   #journals: JournalFile[]
   #number: number
-  /** The generation of new files; that of the snapshot at the path; that of the one before. */
+  /** The generation of new files; that of the snapshot at the path. */
   #generation: number
   #committed: number
   #snapshotBytes: number

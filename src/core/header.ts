@@ -34,7 +34,10 @@ export interface FileHeader {
   encoding: 'msgpack' | 'serializer'
   /** Sessions in memory when the file was begun. */
   sessions: number
-  /** Whether frames of changes made while the snapshot was written follow its entries. */
+  /**
+   * Whether a snapshot tells what journals don't: there are none, or removals were forgotten that
+   * none of them was told.
+   */
   tail: boolean
   /** The process that wrote it. */
   pid: number

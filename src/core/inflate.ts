@@ -10,7 +10,7 @@ import type { Shapes } from './shapes.js'
 import type { Span } from './span.js'
 import { TokenReader } from './token-reader.js'
 import { DEEPEST, Kind, Special, special, VIEWS } from './tokens.js'
-import { WIDE } from './wide.js'
+import { WIDE } from './packing.js'
 
 const OBJECT = special(Special.object)
 const PACKED = special(Special.packed)

@@ -7,7 +7,7 @@ import { StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
 import { FramedFile } from './framed-file.js'
 import type { FileHeader } from './header.js'
-import { journalNumber, journalPath, previousPath } from './names.js'
+import { journalNumbers, journalPath, previousPath } from './names.js'
 
 /** What finding files needs. */
 export interface InventoryContext {
@@ -60,7 +60,6 @@ export async function openAll(context: InventoryContext): Promise<Inventory> {
     if (isMissing(cause)) return []
     throw cannotOpen(path, cause)
   })
-  const numbers = names.map((name) => journalNumber(path, name)).filter((number) => number >= 0)
   const all: OpenedFile[] = []
   const open = async (...which: [path: string, kind: OpenedFile['kind'], number: number]) => {
     const opened = await openOne(context, ...which)
@@ -70,7 +69,7 @@ export async function openAll(context: InventoryContext): Promise<Inventory> {
   try {
     const snapshot = await open(path, 'snapshot', 0)
     const journals: OpenedFile[] = []
-    for (const number of numbers.sort((a, b) => a - b)) {
+    for (const number of journalNumbers(path, names)) {
       const journal = await open(journalPath(path, number), 'journal', number)
       if (journal) journals.push(journal)
     }

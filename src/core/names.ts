@@ -28,6 +28,12 @@ export function journalNumber(path: string, name: string): number {
   return numberBehind(JOURNAL, suffixOf(path, name))
 }
 
+/** The numbers of the journals among these names, from the lowest up. */
+export function journalNumbers(path: string, names: readonly string[]): number[] {
+  const numbers = names.map((name) => journalNumber(path, name))
+  return numbers.filter((number) => number >= 0).sort((a, b) => a - b)
+}
+
 /** The path of a lease by its term. */
 export function leasePath(path: string, term: number): string {
   return `${path}${LEASE}${term}`

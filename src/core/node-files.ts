@@ -54,7 +54,10 @@ export const nodeFiles: Files = {
 
   async open(path) {
     const handle = await fsp.open(path, 'r')
-    const { size } = await handle.stat()
+    const { size } = await handle.stat().catch(async (error: unknown) => {
+      await handle.close()
+      throw error
+    })
     return {
       size,
       async read(offset, room) {

@@ -15,8 +15,8 @@ export type Parse<T> = (value: unknown, name: string) => T
 
 /** Milliseconds; `now` plus this is still a moment that a Date can hold (8.64e15). */
 export const LONGEST_TTL = 8e15
-/** setTimeout takes a longer delay for one millisecond. */
-const LONGEST_TIMER = 2 ** 31 - 1
+/** setTimeout and setInterval take a longer delay for one millisecond. */
+export const LONGEST_TIMER = 2 ** 31 - 1
 
 const DURATION_UNITS = new Map([
   ...units(1, 'ms msec msecs millisecond milliseconds'),

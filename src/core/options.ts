@@ -51,8 +51,8 @@ export interface PersistentMemoryStoreOptions {
    */
   snapshotPath?: string | URL | false | null | undefined
   /**
-   * Milliseconds between two snapshots, taken only if something changed; `0` or `false`: no timed
-   * ones. At most 2 147 483 647. Default: 60 000, one minute.
+   * Milliseconds between two snapshots, taken only if something changed and, beside a journal, if it
+   * is worth it; `0` or `false`: no timed ones. At most 2 147 483 647. Default: 60 000, one minute.
    */
   snapshotInterval?: number | false | null | undefined
   /**
@@ -99,7 +99,7 @@ export interface PersistentMemoryStoreOptions {
   /** Another process owns the file: follow what it writes and take over, or throw. Default: `'follow'`. */
   onOwned?: 'follow' | 'throw' | null | undefined
   /**
-   * Milliseconds that a follower waits for its turn before it warns. From 1 to 2 147 483 647.
+   * Milliseconds that a successor waits for its turn before it warns. From 1 to 2 147 483 647.
    * Default: 60 000, one minute.
    */
   takeoverTimeout?: number | null | undefined

@@ -7,6 +7,8 @@
  */
 import type { Span } from './span.js'
 
+/** Text that takes more than a byte a character. V8 knows without looking where there can be none. */
+export const WIDE = /[^\0-\xff]/
 /** Shorter text gains too little. */
 export const PACKED_LEAST = 40
 /** So many characters are looked at before the whole text is tried. */

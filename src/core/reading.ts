@@ -19,7 +19,10 @@ import { decodeFooter, type SnapshotFooter } from './snapshot.js'
 export interface FileReport {
   path: string
   kind: 'snapshot' | 'journal'
-  /** `torn`: only its end is missing, as a kill leaves a journal; `foreign`: of another store. */
+  /**
+   * `torn`: only its end is missing, as a kill leaves a journal; `foreign`: of another store;
+   * `missing`: the snapshot's journal is not there, and `path` ends in `…`.
+   */
   state: 'whole' | 'torn' | 'damaged' | 'foreign' | 'missing'
   generation: number
   bytes: number

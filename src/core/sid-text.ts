@@ -5,7 +5,7 @@
  * and one with characters that need two. As text on the heap each would cost half as much again,
  * and be one more object for the garbage collector to visit. Pure.
  */
-import { WIDE } from './wide.js'
+import { WIDE } from './packing.js'
 
 /** The longest sid that one byte tells the length of. */
 const SHORT_MOST = 253

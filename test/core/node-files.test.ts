@@ -3,6 +3,7 @@ import {
   chmod,
   mkdir,
   mkdtemp,
+  open as openFile,
   readdir,
   readFile,
   rm,
@@ -203,6 +204,20 @@ describe('reading', () => {
     await file.close()
     await expect(files.open(join(folder, 'none'))).rejects.toSatisfy(isMissing)
   })
+})
+
+test('a file that does not tell its size is open no more', async () => {
+  await writeFile(path, 'text')
+  const handle = await openFile(path)
+  const prototype = Object.getPrototypeOf(handle) as typeof handle
+  await handle.close()
+  const failed = vi.spyOn(prototype, 'stat').mockRejectedValue(new Error('EIO'))
+  try {
+    await expect(files.open(path)).rejects.toThrow('EIO')
+    expect((failed.mock.contexts[0] as typeof handle).fd).toBe(-1)
+  } finally {
+    failed.mockRestore()
+  }
 })
 
 describe('the generation before', () => {

@@ -45,6 +45,8 @@ const DURABILITIES = ['snapshot', 'everysec', 'always']
 const LIFE = 3_600_000
 const SIDS = Array.from({ length: 20 }, (_, i) => `session-${i}`)
 const PATIENCE = 20_000
+/** Prime to the number of cases: small runs have some of everything, large ones each as often. */
+const STRIDE = 31
 
 /** Each way in each durability, four times. */
 export const full = Object.keys(WAYS).length * DURABILITIES.length * 4
@@ -58,7 +60,7 @@ export async function run(count, seed) {
   const worker = async () => {
     while (next < count) {
       const i = next++
-      const { end, durability } = cases[(i + seed) % cases.length]
+      const { end, durability } = cases[((i + seed) * STRIDE) % cases.length]
       const what = `${end}, '${durability}', seed ${seed + i}`
       await tally.try(what, () => leave(tally, what, end, durability, new Random(seed + i)))
     }

@@ -16,7 +16,6 @@ import { Tally } from '../lib/tally.js'
 export const name = 'system calls'
 /** More than there are: each call that the process makes, in each way. */
 export const full = 4000
-export const needs = 'strace'
 
 const STEPPER = fileURLToPath(new URL('../lib/stepper.js', import.meta.url))
 /** Calls of one kind, by what they are called on this machine and on others. */

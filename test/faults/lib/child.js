@@ -32,8 +32,6 @@ export class Victim {
   paths = undefined
   /** Steps after which a session was not served. @type {string[]} */
   unserved = []
-  /** Operations answered with an error. */
-  refusals = 0
   #process
   #history
   #begun = new Map()
@@ -109,7 +107,6 @@ export class Victim {
     else if (kind === 'D') this.done = true
     else if (kind === 'P') this.paths = JSON.parse(line.slice(2))
     else if (kind === 'W') this.unserved.push(rest[0])
-    else if (kind === 'E') this.refusals++
     else if (kind === 'B') this.#begin(...rest)
     else if (kind === 'A') this.#answer(Number(rest[0]), Number(rest[1]))
     this.#wake()

@@ -50,18 +50,6 @@ export class Tally {
     return condition
   }
 
-  /** Adds what another tally counted. */
-  add(other) {
-    this.tries += other.tries
-    this.survived += other.survived
-    this.sessionsChecked += other.sessionsChecked
-    this.lost += other.lost
-    this.wrong += other.wrong
-    this.problems.push(...other.problems.slice(0, DESCRIBED - this.problems.length))
-    this.notes.push(...other.notes)
-    this.skipped ??= other.skipped
-  }
-
   get passed() {
     return this.lost === 0 && this.wrong === 0
   }
