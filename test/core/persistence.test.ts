@@ -306,6 +306,43 @@ describe('snapshots', () => {
     expect(store.stats().journalBytes).toBeLessThan(16 * 1024 * 1024)
   })
 
+  test('are taken when the journal has outgrown `journalMaxRatio` times the last one', async () => {
+    const { store, files, clock } = await open({ journalMaxRatio: 2 })
+    const bulk = ' '.repeat(10 * 1024 * 1024)
+    const grow = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        await store.set('b', sessionOf({ bulk, i }, endsIn(clock, HOUR)))
+        await store.flush()
+      }
+      await clock.advance(0)
+    }
+    for (let i = 0; i < 4; i++) await store.set(`${i}`, sessionOf({ bulk }, endsIn(clock, HOUR)))
+    await store.flush()
+    await store.snapshot()
+    const before = files.count('rename')
+    // Of 40 MiB; a journal of 70 is more than the least that asks for one, and less than twice.
+    await grow(7)
+    expect(files.count('rename')).toBe(before)
+    await grow(2)
+    expect(files.count('rename')).toBeGreaterThan(before)
+  })
+
+  test('of more than a megabyte are not taken for little', async () => {
+    const { store, files, clock } = await open({ snapshotInterval: MINUTE })
+    const bulk = ' '.repeat(512 * 1024)
+    const set = (sid: string) => store.set(sid, sessionOf({ bulk }, endsIn(clock, 24 * HOUR)))
+    for (const sid of ['a', 'b', 'c', 'd']) await set(sid)
+    await store.flush()
+    await store.snapshot()
+    const before = files.count('rename')
+    await set('a')
+    await clock.advance(5 * MINUTE)
+    expect(files.count('rename')).toBe(before)
+    await set('b')
+    await clock.advance(5 * MINUTE)
+    expect(files.count('rename')).toBeGreaterThan(before)
+  })
+
   test('are taken when restarts have left many journals', async () => {
     let stage = await open()
     for (let i = 0; i < 20; i++) {
