@@ -35,6 +35,11 @@ export const LATEST_DATE = 8.64e15
 /** Stamps that clocks can lead to are lower, in this century and the next; a higher one is not ours. */
 export const LATEST_STAMP = 2 ** 52
 
+/** Where a clock that is set further ahead stops to count. */
+const CLOCK_STAMP = LATEST_STAMP - 2 ** 41
+/** What is read beyond it, months of changes later, would leave no room for those to come. */
+const OBSERVED_STAMP = LATEST_STAMP - 2 ** 40
+
 /** Stamps to a millisecond: how many changes fit into one before stamps run ahead of the clock. */
 const PER_MILLISECOND = 1024
 
@@ -48,7 +53,7 @@ export class Stamps {
 
   /** The next stamp. */
   next(now: number): number {
-    this.#last = Math.max(this.#last + 1, now * PER_MILLISECOND)
+    this.#last = Math.max(this.#last + 1, Math.min(now * PER_MILLISECOND, CLOCK_STAMP))
     return this.#last
   }
 
@@ -59,6 +64,6 @@ export class Stamps {
 
   /** What comes next is higher than `stamp`. */
   observe(stamp: number): void {
-    if (stamp > this.#last) this.#last = stamp
+    if (stamp > this.#last && stamp <= OBSERVED_STAMP) this.#last = stamp
   }
 }

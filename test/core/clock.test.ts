@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Stamps, systemClock } from '../../src/core/clock.js'
+import { LATEST_STAMP, Stamps, systemClock } from '../../src/core/clock.js'
 import { NOON } from '../support/stub-clock.js'
 
 test('each stamp is higher than all before it, whatever the clock does', () => {
@@ -38,8 +38,20 @@ test('changes in different milliseconds have stamps in the order of time, also a
 
 test('what has been observed counts: no stamp is given out twice', () => {
   const stamps = new Stamps()
-  stamps.observe(NOON * 5000)
-  expect(stamps.next(NOON)).toBeGreaterThan(NOON * 5000)
+  stamps.observe(NOON * 2000)
+  expect(stamps.next(NOON)).toBeGreaterThan(NOON * 2000)
+})
+
+test('a clock or a file far ahead of time leaves room for stamps that can be read', () => {
+  const stamps = new Stamps()
+  const first = stamps.next(Date.UTC(2200, 0))
+  for (let i = 0; i < 1000; i++) stamps.next(NOON)
+  expect(stamps.last).toBe(first + 1000)
+  stamps.observe(stamps.last + 5)
+  expect(stamps.next(NOON)).toBe(first + 1006)
+  stamps.observe(LATEST_STAMP)
+  expect(stamps.next(NOON)).toBe(first + 1007)
+  expect(stamps.last).toBeLessThan(LATEST_STAMP - 2 ** 40)
 })
 
 test('timers of the system clock can be called off and keep no process alive, a sleep does', async () => {
