@@ -53,6 +53,8 @@ export class Follower {
   #store: Buffer | undefined
   /** The generation that was restored: what was written before it is known. */
   #generation: number
+  /** The stamp of the last snapshot that the owner wrote: an older one is an operator's. */
+  #stamp: number
   /** The highest journal number read. */
   #lastNumber: number
   /** Journals that have been read to their end. */
@@ -71,6 +73,7 @@ export class Follower {
     this.#snapshotId = this.#standing = recovery.snapshotId
     this.#store = recovery.store
     this.#generation = recovery.committed
+    this.#stamp = recovery.stamp
     this.#lastNumber = recovery.journal
     // One for all files and all times: it knows the structures that were told before.
     this.#merge = new Merge(context.target, {
@@ -166,10 +169,13 @@ export class Follower {
       const { header } = file
       this.#store ??= header.store
       // A file that an operator put there is the owner's to merge.
-      if (!header.store.equals(this.#store) || header.generation < this.#generation) return
-      // Replaced while all was restored: journals may have gone between being listed and read.
-      this.#missed ||= this.#first && header.generation > this.#generation
-      this.#generation = header.generation
+      if (!header.store.equals(this.#store) || header.stamp < this.#stamp) return
+      this.#stamp = header.stamp
+      if (this.#first && header.generation > this.#generation) {
+        // Replaced while all was restored: journals may have gone between being listed and read.
+        this.#missed = true
+        this.#generation = header.generation
+      }
       if (!this.#standing?.equals(header.id)) await paced(this.#forgetRemovals())
       this.#standing = header.id
       // What journals told needs no telling again.

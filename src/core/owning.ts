@@ -96,11 +96,11 @@ export class Owning {
     const { table, tombstones } = target
     // First, since no note of a slot outlasts it. It covers what this process never came to know.
     if (own.cleared > 0) this.persistence.clear(own.cleared)
-    for (const sid of own.removals.keys()) {
+    for (const [sid, expires] of own.removals) {
       const slot = table.find(sid)
       if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
       const removal = tombstones.get(sid)
-      const until = removal?.until ?? 0
+      const until = Math.max(removal?.until ?? 0, expires)
       if (slot >= 0) this.persistence.set(slot)
       else this.persistence.remove(sid, tombstones.add(sid, stamps.next(clock.now()), until))
     }

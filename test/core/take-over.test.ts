@@ -8,6 +8,7 @@ import type { MemoryFiles } from '../support/memory-files.js'
 import { errno, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
 import { HOUR, openFile } from '../support/records.js'
+import { meanwhile, settle } from '../support/stub-clock.js'
 import {
   afterKill,
   begin,
@@ -197,6 +198,49 @@ describe('what has gone by itself in a successor', () => {
     await setLetters(stage, 'axyz')
     expect(await afterTurn(owner, stage)).toEqual(['yz', 'yz'])
   })
+})
+
+describe('what was cleared by the successor', () => {
+  test('does not come back from the last snapshot of the owner, should the next be damaged', async () => {
+    const options = { durability: 'snapshot' } as const
+    const notes = new MemoryNotes()
+    const owner = await open(options, { notes })
+    await setLetters(owner, 'ab')
+    await owner.store.snapshot()
+    const stage = begin(options, { files: owner.files, clock: owner.clock, notes })
+    await stage.store.ready()
+    await owner.clock.advance(1000)
+    await stage.store.clear()
+    await setLetters(stage, 'n')
+    owner.clock.jump(1000)
+    await setLetters(owner, 'a', { again: true })
+    await owner.store.close()
+    await owner.clock.advance(TURN)
+    await settle()
+    expect(await lettersIn(await afterKill(stage, options))).toBe('n')
+    flipEntries(stage.files, PATH)
+    expect(await lettersIn(await afterKill(stage, options))).not.toContain('a')
+  })
+})
+
+test('a successor follows on when it has seen a file that an operator put there', async () => {
+  const options = { durability: 'always' } as const
+  const notes = new MemoryNotes()
+  const owner = await open(options, { notes })
+  await setLetters(owner, 'ab')
+  await owner.store.snapshot()
+  // Of the same store, and further on.
+  const copy = await open({}, { files: owner.files.fork(), clock: owner.clock })
+  for (let i = 0; i < 4; i++) await copy.store.snapshot()
+  const stage = begin(options, { files: owner.files, clock: owner.clock, notes })
+  await stage.store.ready()
+  owner.files.contents.set(PATH, Buffer.from(copy.files.get(PATH)))
+  await owner.clock.advance(1000)
+  await meanwhile(owner.clock, owner.store.snapshot())
+  await owner.store.destroy('a')
+  await setLetters(owner, 'c')
+  await owner.clock.advance(1000)
+  expect(await lettersIn(stage)).toBe('bc')
 })
 
 test('journals of another store are not removed', async () => {
