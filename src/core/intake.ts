@@ -20,6 +20,7 @@ import { Merge, type MergeTarget } from './merge.js'
 import { corruptPath, previousPath } from './names.js'
 import type { Persistence } from './persistence.js'
 import { readRecords } from './recover.js'
+import { RecordReader } from './records.js'
 
 export interface IntakeContext {
   files: Files
@@ -143,19 +144,33 @@ export class Intake {
     const { path, target, clock, observe, onMerge } = this.#context
     const merge = new Merge(target, {
       now: () => clock.now(),
+      cleared: await this.#clearedIn(file),
       events: { changed: (slot) => this.#persistence.set(slot) },
     })
     const frames = { complete: false }
     const scan = await readRecords(this.#context, file, merge, (kind) => {
       if (kind === FrameKind.footer) frames.complete = true
     })
-    observe(merge.stamp)
+    observe(Math.max(merge.stamp, file.header.stamp))
     if (!frames.complete || scan.damage.length > 0 || scan.torn) {
       const { offset } = scan.damage[0] ?? scan.torn ?? { offset: scan.end }
       const message = `Expected a whole snapshot, found the one put at ${path} damaged. What was whole has been merged`
       await this.#setAside(at, new StoreError('ERR_DAMAGED', message, { path, offset }))
     }
     onMerge({ applied: merge.counts.applied, removed: merge.counts.removed })
+  }
+
+  /** The stamp of the last clear that a file tells of; 0: none. */
+  async #clearedIn(file: FramedFile): Promise<number> {
+    let cleared = 0
+    const nothing = () => undefined
+    const clear = (stamp: number) => (cleared = Math.max(cleared, stamp))
+    const sink = { structure: nothing, needs: nothing, entry: nothing, removal: nothing, clear }
+    const reader = new RecordReader(this.#context.shapes)
+    await file.read((kind, payload) => {
+      if (kind === FrameKind.records || kind === FrameKind.removals) reader.read(payload, sink)
+    })
+    return cleared
   }
 
   #otherEncoding(): StoreError {

@@ -58,6 +58,11 @@ export interface MergeOptions {
   events?: MergeEvents
   /** Whether older files may be read after newer ones. */
   olderFollow?: boolean
+  /**
+   * The files tell of another life of the store: everything there was destroyed up to this stamp,
+   * which says nothing of what is here.
+   */
+  cleared?: number
 }
 
 /** Counts of what a merge did. */
@@ -150,6 +155,7 @@ export class Merge implements RecordSink {
       return
     }
     if (tombstones.covers(record.sid, record.stamp)) return
+    if (record.stamp <= (this.#options.cleared ?? 0)) return
     const slot = table.find(record.sid)
     if (slot >= 0) events?.seen?.(slot)
     if (slot >= 0 && table.stamp(slot) > record.stamp) return
@@ -216,8 +222,8 @@ export class Merge implements RecordSink {
     this.counts.records++
     if (stamp > this.stamp) this.stamp = stamp
     const { table, tombstones } = this.#target
-    if (stamp <= tombstones.cleared) return
-    const { own, events } = this.#options
+    const { own, events, cleared } = this.#options
+    if (stamp <= tombstones.cleared || cleared !== undefined) return
     const goes = (slot: number) =>
       table.stamp(slot) <= stamp || (own !== undefined && changedHere(own, table.sid(slot)))
     if (own && everySlot(table, goes)) {

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { closed, lettersIn, open, restart, setLetters, type Stage } from '../support/stores.js'
-import { meanwhile, settle } from '../support/stub-clock.js'
+import { meanwhile, settle, StubClock } from '../support/stub-clock.js'
 
 const DURABILITIES = ['always', 'everysec', 'snapshot'] as const
 
@@ -137,4 +137,31 @@ test('a snapshot that is asked for right before a close is written', async () =>
   expect(await Promise.all(asked)).toMatchObject([{ sessions: 3 }, { sessions: 3 }])
   await settle()
   expect(stage.files.calls).toHaveLength(length)
+})
+
+test('what was cleared in a file that is merged was there alone', async () => {
+  const stage = await filled({})
+  const other = await open({}, { clock: new StubClock(stage.clock.time + 60_000) })
+  await setLetters(other, 'x')
+  await other.store.clear()
+  await setLetters(other, 'yz')
+  await other.store.snapshot()
+  stage.files.contents.set(PATH, Buffer.from(other.files.get(PATH)))
+  await meanwhile(stage.clock, stage.store.snapshot())
+  expect(await lettersIn(stage)).toBe('abcdyz')
+  expect(await afterwards(stage)).toBe('abcdyz')
+})
+
+test('a clock that was decades ahead for a while costs no session', async () => {
+  const stage = await filled({})
+  const ahead = Date.UTC(2120, 0) - stage.clock.time
+  stage.clock.jump(ahead)
+  await setLetters(stage, 'e')
+  stage.clock.jump(-ahead)
+  await setLetters(stage, 'fg')
+  await stage.store.snapshot()
+  await setLetters(stage, 'h')
+  const next = await restart(stage)
+  expect(await lettersIn(next)).toContain('fgh')
+  expect(next.errors).toEqual([])
 })

@@ -198,6 +198,16 @@ describe('between processes', () => {
   })
 })
 
+test('what was cleared where a file was written is left out, and nothing is cleared here', () => {
+  const { target, merge, entry } = begin({ cleared: 5 })
+  target.table.put(recordOf({ sid: 'here', stamp: 3 }), codec.encode({ v: 3 }))
+  entry('before', 4)
+  merge.clear(5)
+  entry('since', 6)
+  expect(Object.keys(contentsOf(target)).sort()).toEqual(['here', 'since'])
+  expect(target.tombstones.cleared).toBe(0)
+})
+
 describe('bodies', () => {
   /** Structures as another process learned them, and a body that needs one. */
   const other = new Codec()
