@@ -162,17 +162,19 @@ export class Generations {
    * Writes the snapshot of the generation that has begun and lets go of what it makes superfluous.
    *
    * @param abort asked between chunks; true: give up, everything stays as it was
+   * @param whole journals may not tell all that it holds: whoever follows is to read it
    */
   async write(
     changes: SnapshotSource['changes'],
     abort: () => boolean,
+    whole: boolean,
   ): Promise<{ footer: SnapshotFooter; bytes: number }> {
     const { files, path, known, lease } = this.#context
     const generation = this.#generation
     let footer!: SnapshotFooter
     await this.#setAside()
     const forgotten = this.#forgotten
-    const encoder = this.#encoder('snapshot')
+    const encoder = this.#encoder('snapshot', whole || this.#untold)
     known.begin(encoder.header.id)
     const chunks = inSlices(snapshotChunks(this.#source(changes), encoder), abort, (done) => {
       footer = done
@@ -206,7 +208,8 @@ export class Generations {
     for (const at of this.#aside) files.keepSync(at, corruptPath(at, clock.now()))
     this.#aside = []
     if (this.#generation === this.#committed) this.#generation++
-    const encoder = this.#encoder('snapshot')
+    // Where there are journals, what they lack is why it is written.
+    const encoder = this.#encoder('snapshot', true)
     let written!: string
     known.begin(encoder.header.id)
     files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), (glance) => {
@@ -302,7 +305,7 @@ export class Generations {
     return [journalPath(this.#context.path, number), number, this.#encoder('journal')]
   }
 
-  #encoder(kind: FileHeader['kind']): FrameEncoder {
+  #encoder(kind: FileHeader['kind'], tail = false): FrameEncoder {
     const { clock, keys, target, stamps, encoding, journaling, lease } = this.#context
     const id = randomBytes(FILE_ID_LENGTH)
     const sealing = keys.writer(id)
@@ -316,7 +319,7 @@ export class Generations {
       stamp: stamps.last,
       encoding,
       sessions: target.table.size,
-      tail: kind === 'snapshot' && (!journaling || this.#untold),
+      tail: kind === 'snapshot' && (tail || !journaling),
       pid: process.pid,
       term: lease.term,
       salt: sealing?.salt,

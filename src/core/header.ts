@@ -35,8 +35,8 @@ export interface FileHeader {
   /** Sessions in memory when the file was begun. */
   sessions: number
   /**
-   * Whether a snapshot tells what journals don't: there are none, or removals were forgotten that
-   * none of them was told.
+   * Whether a snapshot tells what journals may not: there are none, or it is written because they
+   * could not be, or while the process exits.
    */
   tail: boolean
   /** The process that wrote it. */

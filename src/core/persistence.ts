@@ -70,7 +70,8 @@ export class Persistence {
       this.#journaling.schedule()
     }
     this.#snapshots = new Snapshotting(context, { ...shared, onWritten })
-    this.#pending.expired = recovery.report.expired
+    // What was left out when files were read, for its expiry or a limit, they may hold.
+    this.#pending.expired = recovery.store ? 1 : 0
     const many = recovery.journals.length > (context.journaling ? JOURNALS_MOST : 0)
     if (recovery.damaged || recovery.rekey || many) {
       this.#snapshots.unsaved = true
@@ -80,7 +81,8 @@ export class Persistence {
 
   /** Whether memory holds anything that the files don't. */
   get unsaved(): boolean {
-    return this.#snapshots.unsaved || !this.#pending.none || this.#health.broken
+    const { unsaved, carrying } = this.#snapshots
+    return unsaved || carrying || !this.#pending.none || this.#health.broken
   }
 
   get lastSnapshot(): SnapshotStats | undefined {
@@ -122,7 +124,7 @@ export class Persistence {
 
   /** Notes that a session was destroyed that memory does not have; no hurry. */
   removeUnseen(sid: string, stamp: number): void {
-    // The files hold no other than those that have expired since.
+    // The files hold no other than those that have expired, or were left out, since.
     if (this.#pending.expired === this.#snapshots.expiredBefore) return
     const { journaling, durability, clock } = this.#context
     const removal = { stamp, until: 0 }
@@ -238,12 +240,23 @@ export class Persistence {
     const underWay = !journaling && this.#snapshots.running !== undefined
     if (!this.unsaved && !this.#generations.unsynced && !underWay) return
     if (!journaling || this.#health.broken) {
-      this.#generations.writeSync()
-      return
+      try {
+        this.#generations.writeSync()
+        return
+      } catch (error) {
+        // Less may fit than everything, and most of the rest may be there.
+        if (journaling) this.#appendSync(false)
+        throw error
+      }
     }
+    this.#appendSync(!this.#journaling.running)
+  }
+
+  /** @param idle no append is under way */
+  #appendSync(idle: boolean): void {
     this.#pending.tellAll((changes) => {
       const frames = (journal: Journal) => journal.frames(this.#context.target, changes)
-      this.#generations.appendSync(!this.#journaling.running, frames)
+      this.#generations.appendSync(idle, frames)
     })
   }
 

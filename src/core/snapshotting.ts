@@ -56,6 +56,8 @@ const SNAPSHOT_SMALL = 1024 * 1024
 export class Snapshotting {
   /** Whether memory holds anything that only a snapshot can take to disk. */
   unsaved = false
+  /** Whether the one under way takes anything that was so when it was begun. */
+  carrying = false
   /** How many sessions had expired when the last snapshot was begun: it holds none of them. */
   expiredBefore = 0
   last: SnapshotStats | undefined
@@ -165,6 +167,7 @@ export class Snapshotting {
   async #write(): Promise<{ sessions: number; bytes: number }> {
     const { generations, turns, pending, health } = this.#parts
     const { journaling } = this.#context
+    this.carrying = this.unsaved
     this.unsaved = false
     try {
       const onBroken = () => health.faults++
@@ -172,7 +175,7 @@ export class Snapshotting {
       const { expired } = pending
       const changes = journaling ? undefined : () => pending.take()
       const abort = () => health.closing && journaling && !health.broken && !this.#wanted
-      const { footer, bytes } = await generations.write(changes, abort)
+      const { footer, bytes } = await generations.write(changes, abort, health.broken)
       this.expiredBefore = expired
       // What came after the last chunk waits for the next snapshot.
       if (!journaling) {
@@ -186,6 +189,8 @@ export class Snapshotting {
         this.unsaved = true
       }
       throw error
+    } finally {
+      this.carrying = false
     }
   }
 

@@ -204,9 +204,13 @@ describe('while the process exits', () => {
   const quiet = () => undefined
   const events = new Proxy({}, { get: () => quiet }) as EngineEvents
 
-  async function engineOn(files: MemoryFiles, options: object = {}) {
+  async function engineOn(
+    files: MemoryFiles,
+    options: object = {},
+    others: { clock?: StubClock; notes?: MemoryNotes } = {},
+  ) {
     const resolved = resolveOptions({ snapshotPath: PATH, watch: false, ...options })
-    const surroundings = { files, clock: new StubClock(), notes: new MemoryNotes() }
+    const surroundings = { files, clock: new StubClock(), notes: new MemoryNotes(), ...others }
     const engine = new Engine(resolved, events, surroundings)
     engine.open()
     await engine.ready()
@@ -255,6 +259,37 @@ describe('while the process exits', () => {
       expect([await sidsIn(found), found.errors]).toEqual([['b'], []])
     },
   )
+
+  test('a successor reads what was written so where journals could not be', async () => {
+    const [files, clock, notes] = [new MemoryFiles(), new StubClock(), new MemoryNotes()]
+    const engine = await engineOn(files, {}, { clock, notes })
+    for (const sid of 'abc') set(engine, sid)
+    await engine.snapshot()
+    const successor = await open({}, { files, clock, notes })
+    files.fail = (operation, name) =>
+      operation === 'sync' && name.includes('journal') ? errno('EIO') : undefined
+    set(engine, 'd')
+    await engine.flush().catch(quiet)
+    engine.sessions.destroy('b')
+    files.fail = () => undefined
+    engine.flushSync(false)
+    await clock.advance(3000)
+    expect(successor.store.stats().ownership?.role).toBe('owner')
+    expect(await sidsIn(successor)).toEqual(['a', 'c', 'd'])
+  })
+
+  test('a journal takes what no snapshot has room for', async () => {
+    const files = new MemoryFiles()
+    const engine = await engineOn(files)
+    set(engine, 'a')
+    await engine.snapshot()
+    files.contents.delete(PATH)
+    set(engine, 'b')
+    files.fail = (operation) => (operation === 'write' ? errno('ENOSPC') : undefined)
+    expect(() => engine.flushSync(false)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
+    files.fail = () => undefined
+    expect(await sidsIn(await open({}, { files: files.fork() }))).toContain('b')
+  })
 
   test('a change of key leaves no plain text behind', async () => {
     const files = await filled()

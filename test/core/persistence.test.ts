@@ -225,6 +225,19 @@ describe("with durability 'always'", () => {
 })
 
 describe("with durability 'snapshot'", () => {
+  test('what the snapshot under way takes along is unsaved until it stands', async () => {
+    const { store, files } = await open({ durability: 'snapshot' })
+    await store.set('a', sessionOf())
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'write' ? opened : undefined)
+    const snapshot = store.snapshot()
+    await settle()
+    expect(store.stats().unsaved).toBe(true)
+    release()
+    await snapshot
+    expect(store.stats().unsaved).toBe(false)
+  })
+
   test('there is no journal, and a snapshot only where something changed', async () => {
     const { store, files, clock } = await open({ durability: 'snapshot', snapshotInterval: MINUTE })
     await clock.advance(3 * MINUTE)
@@ -385,3 +398,16 @@ describe('snapshots', () => {
     expect(store.stats().snapshot).toEqual({ ...report, at: new Date(clock.time) })
   })
 })
+
+test.each(['snapshot', 'everysec', 'always'] as const)(
+  'with durability %s a session that a limit kept from being restored can be destroyed for good',
+  async (durability) => {
+    const first = await open({ durability })
+    for (const sid of 'abc') await first.store.set(sid, sessionOf())
+    const { store, files, clock } = await restart(first, { durability, max: 1 })
+    expect(await store.ids()).toEqual(['c'])
+    await store.destroy('a')
+    const next = await restart({ ...first, store, files, clock }, { durability })
+    expect(await next.store.get('a')).toBeUndefined()
+  },
+)
