@@ -203,13 +203,18 @@ function check(
   options: ShutdownOptions,
 ): Required<{ [K in keyof ShutdownOptions]: NonNullable<ShutdownOptions[K]> }> {
   const servers: unknown[] = [server].flat()
-  const odd = servers.find((one) => !has(one, 'close') || !has(one, 'prependListener'))
-  if (servers.length === 0 || odd !== undefined) {
+  const at = servers.findIndex((one) => !has(one, 'close') || !has(one, 'prependListener'))
+  if (servers.length === 0 || at >= 0) {
+    const odd = servers[at]
     const expected = 'what `http.createServer` or `app.listen` returns, or several of them'
     throw wrong('server', expected, odd, false, typeName(odd))
   }
   if (!has(store, 'flush') || !has(store, 'close')) {
     throw wrong('store', 'a PersistentMemoryStore', store, false, typeName(store))
+  }
+  const given: unknown = options
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw wrong('options', 'an object', given, false)
   }
   for (const name of Object.keys(options)) {
     if (name === 'timeout' || name === 'signals') continue
