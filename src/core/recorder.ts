@@ -28,7 +28,8 @@ export class Recorder {
   /** The session was put in `slot`; `known`: in the place of what it was before. */
   put(sid: string, slot: number, known: boolean): void {
     const own = this.tenure?.own
-    if (own) {
+    // A hook that was told of an eviction may have destroyed what made room for itself.
+    if (own && this.#table.find(sid) === slot) {
       if (!known) own.made.add(sid)
       own.sets.add(sid)
     }

@@ -222,13 +222,15 @@ export class Sessions {
 
   /** The sids of all live sessions; up to 10,000 of them, those used last first. */
   async ids(): Promise<string[]> {
+    const sids: string[] = []
     const found: { sid: string; used: number }[] = []
-    await this.#walk((slot) =>
-      found.push({ sid: this.#table.sid(slot), used: this.#table.used(slot) }),
-    )
+    await this.#walk((slot) => {
+      const sid = this.#table.sid(slot)
+      if (sids.push(sid) <= SORTED_MOST) found.push({ sid, used: this.#table.used(slot) })
+    })
     // Sorting more than these would hold the loop; they come in the order of their slots.
-    if (found.length <= SORTED_MOST) found.sort((a, b) => b.used - a.used)
-    return found.map(({ sid }) => sid)
+    if (sids.length > SORTED_MOST) return sids
+    return found.sort((a, b) => b.used - a.used).map(({ sid }) => sid)
   }
 
   /** How many sessions are live. */

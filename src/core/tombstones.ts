@@ -16,6 +16,8 @@ export class Tombstones {
   /** Everything with a stamp up to this one has been cleared; 0: nothing has. */
   cleared = 0
   #removals = new SidMap<Removal>()
+  /** The highest stamp of a removal. */
+  #highest = 0
   /** The latest expiry a file may hold of sessions whose expiry was brought forward. */
   #longest = new SidMap<number>()
 
@@ -39,6 +41,7 @@ export class Tombstones {
     const before = this.#removals.get(sid)?.until ?? 0
     const until = Math.max(expires, before, this.#longest.get(sid) ?? 0)
     this.#longest.delete(sid)
+    this.#highest = Math.max(this.#highest, stamp)
     const removal = { stamp, until }
     this.#removals.set(sid, removal)
     return removal
@@ -57,6 +60,11 @@ export class Tombstones {
   clear(stamp: number): void {
     this.cleared = stamp
     this.#longest.clear()
+    if (this.#highest <= stamp) {
+      // A walk of a million would hold the loop.
+      this.#removals.clear()
+      return
+    }
     for (const [sid, removal] of this.#removals) {
       if (removal.stamp <= stamp) this.#removals.delete(sid)
     }
@@ -70,11 +78,12 @@ export class Tombstones {
   *prune(now: number): Generator<void, void, void> {
     let seen = 0
     for (const [sid, removal] of this.#removals) {
-      if (removal.until <= now) this.#removals.delete(sid)
+      // There may have been a clear since, and another removal.
+      if (removal.until <= now && this.#removals.get(sid) === removal) this.#removals.delete(sid)
       if (++seen % 64 === 0) yield
     }
     for (const [sid, expires] of this.#longest) {
-      if (expires <= now) this.#longest.delete(sid)
+      if (expires <= now && this.#longest.get(sid) === expires) this.#longest.delete(sid)
       if (++seen % 64 === 0) yield
     }
   }

@@ -193,6 +193,15 @@ describe('what has gone by itself in a successor', () => {
     expect(await lettersIn(owner)).toBe('ab')
   })
 
+  test('by a hook that was told of the eviction it caused counts once', async () => {
+    const [, stage] = await pair({ max: 1 })
+    const { store, errors } = stage
+    store.on('evicted', () => void store.destroy('x'))
+    await store.set('x', sessionOf())
+    await store.close()
+    expect(errors[0]!.message).toContain(' 1 sessions changed here')
+  })
+
   test('by a limit does not come back from the files of the owner', async () => {
     const [owner, stage] = await pair({ max: 2 })
     await setLetters(stage, 'axyz')

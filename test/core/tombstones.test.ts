@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { SidMap } from '../../src/core/sid-map.js'
 import { Tombstones } from '../../src/core/tombstones.js'
 
 function pruned(tombstones: Tombstones, now: number): Tombstones {
@@ -66,6 +67,20 @@ test('a clear covers everything up to it and forgets the removals before', () =>
   tombstones.clear(20)
   expect([tombstones.size, tombstones.cleared, tombstones.outlives('b', 1)]).toEqual([0, 20, false])
   expect([tombstones.covers('anyone', 20), tombstones.covers('anyone', 21)]).toEqual([true, false])
+})
+
+test('a clear of everything takes no longer for the removals there are, pruned at the same time or not', () => {
+  const tombstones = new Tombstones()
+  for (let i = 0; i < 1000; i++) tombstones.add(`${i}`, i, 500 + i)
+  const pruning = tombstones.prune(1000)
+  pruning.next()
+  const deleted = vi.spyOn(SidMap.prototype, 'delete')
+  tombstones.clear(1000)
+  expect(deleted).not.toHaveBeenCalled()
+  deleted.mockRestore()
+  for (let i = 0; i < 1000; i++) tombstones.add(`${i}`, 1001, 2000)
+  while (!pruning.next().done);
+  expect(tombstones.size).toBe(1000)
 })
 
 test('a clear forgets no removal that came after it', () => {
