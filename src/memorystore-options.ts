@@ -9,7 +9,15 @@ import type { SessionData } from 'express-session'
 import { warn } from './core/errors.js'
 import { ONE_DAY } from './core/lifetime.js'
 import { LONGEST_TTL, wrong } from './core/option-values.js'
-import type { DisposeReason, PersistentMemoryStoreOptions, Serializer } from './core/options.js'
+import type { DisposeReason, PersistentMemoryStoreOptions } from './core/options.js'
+
+/** Turns whole sessions, cookie included, into text and back. Synchronous. */
+export interface MemoryStoreSerializer {
+  /** What it throws goes to whoever called `set`. */
+  stringify(session: SessionData): string
+  /** Where it throws, the session is as if it couldn't be decoded: `ERR_SESSION_DECODE`. */
+  parse(text: string): SessionData
+}
 
 /** The options that memorystore has, in its units. */
 interface Theirs {
@@ -37,7 +45,7 @@ interface Theirs {
    * last that was set or touched, as JSON would bring it. Default: the built-in encoding, by which
    * Date, Map, Set and the like come back as themselves; `JSON` for what memorystore did.
    */
-  serializer?: Serializer | null | undefined
+  serializer?: MemoryStoreSerializer | null | undefined
 }
 
 /** The options that memorystore has none of. They have our units. */

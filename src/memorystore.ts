@@ -8,10 +8,10 @@
 import { EventEmitter } from 'node:events'
 import type { SessionData } from 'express-session'
 import { LONGEST_TIMER } from './core/option-values.js'
-import type { Serializer } from './core/options.js'
 import {
   boundOf,
   type MemoryStoreOptions,
+  type MemoryStoreSerializer,
   type ShownOptions,
   shownOptions,
   translate,
@@ -20,7 +20,11 @@ import { type Callback, quiet } from './answer.js'
 import type { StoreEmitter, StoreEvents } from './events.js'
 import { PersistentMemoryStore } from './store.js'
 
-export type { MemoryStoreOptions, MemoryStoreTtl } from './memorystore-options.js'
+export type {
+  MemoryStoreOptions,
+  MemoryStoreSerializer,
+  MemoryStoreTtl,
+} from './memorystore-options.js'
 
 /** What memorystore shows of itself. */
 interface MemoryStoreProperties {
@@ -29,7 +33,7 @@ interface MemoryStoreProperties {
   /** What is in memory, at once and without waiting for files. */
   readonly store: MemoryStoreContents
   /** The serializer that was given; otherwise `JSON`, which only `dispose` goes through. */
-  readonly serializer: Serializer
+  readonly serializer: MemoryStoreSerializer
   /** The timer of the pruning, while there is one. */
   _checkInterval: NodeJS.Timeout | undefined
 }
@@ -77,7 +81,7 @@ export default function createMemoryStore(session: {
   class MemoryStore extends Base {
     readonly options: ShownOptions
     readonly store: MemoryStoreContents
-    readonly serializer: Serializer
+    readonly serializer: MemoryStoreSerializer
     _checkInterval: NodeJS.Timeout | undefined
     readonly #inner: PersistentMemoryStore
     /** The session being set: a serializer gets it as it is, where the core takes it apart. */
@@ -94,7 +98,7 @@ export default function createMemoryStore(session: {
       const ours = translate(options, this.options, (whole) => this.serializer.stringify(whole))
       if (serializer) {
         ours.serializer = {
-          stringify: (data) => serializer.stringify(this.#setting ?? data),
+          stringify: (data) => serializer.stringify(this.#setting ?? (data as SessionData)),
           parse: (text) => serializer.parse(text),
         }
       }

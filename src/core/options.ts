@@ -28,9 +28,9 @@ export type Dispose = (sid: string, session: SessionData, reason: DisposeReason)
 /** Turns sessions into text and back, in place of the built-in encoding. Synchronous. */
 export interface Serializer {
   /** Is given a session without its cookie, `id` and `req`. What it throws goes to whoever called `set`. */
-  stringify(session: SessionData): string
+  stringify(session: Partial<SessionData>): string
   /** Where it throws, the session is as if it couldn't be decoded: `ERR_SESSION_DECODE`. */
-  parse(text: string): SessionData
+  parse(text: string): Partial<SessionData>
 }
 
 /**

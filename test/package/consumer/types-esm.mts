@@ -47,6 +47,8 @@ store.get('sid-1', (error, found?: session.SessionData | null) => console.log(er
 // @ts-expect-error a number is no session
 store.length((error: Error | null, found) => console.log(error, found?.user))
 
+const parse = (text: string): Omit<session.SessionData, 'cookie'> => JSON.parse(text)
+console.log(new PersistentMemoryStore({ serializer: { stringify: JSON.stringify, parse } }))
 const MemoryStore = createMemoryStore(session)
 const dropIn = new MemoryStore({ ttl: 60_000, checkPeriod: 86_400_000 })
 session({ store: dropIn, secret: 'x' })
