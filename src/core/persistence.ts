@@ -178,6 +178,9 @@ export class Persistence {
     this.#snapshots.stop()
     try {
       await this.flush()
+    } catch (error) {
+      this.#appendAtLast()
+      throw error
     } finally {
       this.#journaling.stop()
       await this.#snapshots.finish()
@@ -244,15 +247,25 @@ export class Persistence {
         this.#generations.writeSync()
         return
       } catch (error) {
-        // Less may fit than everything, and most of the rest may be there.
-        if (journaling) this.#appendSync(false)
+        this.#appendAtLast()
         throw error
       }
     }
     this.#appendSync(!this.#journaling.running)
   }
 
-  /** @param idle no append is under way */
+  /** Where not everything fits, what changed may, and most of the rest may be in the files before. */
+  #appendAtLast(): void {
+    if (!this.#context.journaling || this.#health.abandoned) return
+    try {
+      // The current one may have been taken away.
+      this.#appendSync(false)
+    } catch {
+      // What led here tells more.
+    }
+  }
+
+  /** @param idle to the current journal, which has no append under way; otherwise to a new one */
   #appendSync(idle: boolean): void {
     this.#pending.tellAll((changes) => {
       const frames = (journal: Journal) => journal.frames(this.#context.target, changes)

@@ -278,18 +278,25 @@ describe('while the process exits', () => {
     expect(await sidsIn(successor)).toEqual(['a', 'c', 'd'])
   })
 
-  test('a journal takes what no snapshot has room for', async () => {
-    const files = new MemoryFiles()
-    const engine = await engineOn(files)
-    set(engine, 'a')
-    await engine.snapshot()
-    files.contents.delete(PATH)
-    set(engine, 'b')
-    files.fail = (operation) => (operation === 'write' ? errno('ENOSPC') : undefined)
-    expect(() => engine.flushSync(false)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
-    files.fail = () => undefined
-    expect(await sidsIn(await open({}, { files: files.fork() }))).toContain('b')
-  })
+  test.each(['an exit', 'a close'])(
+    'a journal takes what no snapshot has room for at %s, and that is an error all the same',
+    async (end) => {
+      const files = new MemoryFiles()
+      const engine = await engineOn(files)
+      set(engine, 'a')
+      await engine.snapshot()
+      files.fail = (operation) => (operation === 'sync' ? errno('EIO') : undefined)
+      set(engine, 'b')
+      await engine.flush().catch(quiet)
+      set(engine, 'c')
+      files.fail = (operation) => (operation === 'write' ? errno('ENOSPC') : undefined)
+      if (end === 'a close')
+        await expect(engine.close()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+      else expect(() => engine.flushSync(false)).toThrow('ENOSPC')
+      files.fail = () => undefined
+      expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['a', 'b', 'c'])
+    },
+  )
 
   test('a change of key leaves no plain text behind', async () => {
     const files = await filled()
