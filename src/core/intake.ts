@@ -19,8 +19,7 @@ import type { KnownFiles } from './known-files.js'
 import { Merge, type MergeTarget } from './merge.js'
 import { corruptPath, previousPath } from './names.js'
 import type { Persistence } from './persistence.js'
-import { readRecords } from './recover.js'
-import { RecordReader } from './records.js'
+import { IGNORING, readRecords } from './recover.js'
 
 export interface IntakeContext {
   files: Files
@@ -163,13 +162,8 @@ export class Intake {
   /** The stamp of the last clear that a file tells of; 0: none. */
   async #clearedIn(file: FramedFile): Promise<number> {
     let cleared = 0
-    const nothing = () => undefined
-    const clear = (stamp: number) => (cleared = Math.max(cleared, stamp))
-    const sink = { structure: nothing, needs: nothing, entry: nothing, removal: nothing, clear }
-    const reader = new RecordReader(this.#context.shapes)
-    await file.read((kind, payload) => {
-      if (kind === FrameKind.records || kind === FrameKind.removals) reader.read(payload, sink)
-    })
+    const clear = (stamp: number) => void (cleared = Math.max(cleared, stamp))
+    await readRecords(this.#context, file, { ...IGNORING, clear })
     return cleared
   }
 

@@ -215,25 +215,34 @@ async function readJournal(
   )
 }
 
-/** Reads the records of an opened file into a sink. */
+/** Reads the records of an opened file into a sink, which is told of the file where it asks for that. */
 export async function readRecords(
   { shapes }: Pick<ReadingContext, 'shapes'>,
   file: FramedFile,
-  merge: Merge,
+  sink: RecordSink & Partial<Pick<Merge, 'begin'>>,
   onFrame?: (kind: FrameKind, payload: Buffer, sequence: number) => void,
   from?: { offset: number; sequence: number; live: boolean },
 ): Promise<FrameScan> {
   const reader = new RecordReader(shapes)
-  merge.begin(file.header.lineage)
+  sink.begin?.(file.header.lineage)
   return file.read((kind, payload, sequence) => {
     onFrame?.(kind, payload, sequence)
-    if (kind === FrameKind.records || kind === FrameKind.removals) reader.read(payload, merge)
+    if (kind === FrameKind.records || kind === FrameKind.removals) reader.read(payload, sink)
   }, from)
+}
+
+/** A sink for those who want to know one thing. */
+export const IGNORING: RecordSink = {
+  structure: ignore,
+  needs: ignore,
+  entry: ignore,
+  removal: ignore,
+  clear: ignore,
 }
 
 /** Every structure that any whole frame defines, by lineage. */
 async function gatherStructures(
-  { shapes }: ReadingContext,
+  context: ReadingContext,
   opened: Inventory,
   merge: Merge,
 ): Promise<void> {
@@ -243,17 +252,8 @@ async function gatherStructures(
     const name = file.header.lineage.toString('hex')
     const known = lineages.get(name) ?? new Map<number, string[]>()
     lineages.set(name, known)
-    const reader = new RecordReader(shapes)
-    const sink: RecordSink = {
-      structure: (id, keys) => void known.set(id, keys),
-      needs: ignore,
-      entry: ignore,
-      removal: ignore,
-      clear: ignore,
-    }
-    await file.read((kind, payload) => {
-      if (kind === FrameKind.records) reader.read(payload, sink)
-    })
+    const structure = (id: number, keys: string[]) => void known.set(id, keys)
+    await readRecords(context, file, { ...IGNORING, structure })
   }
   for (const [name, known] of lineages) {
     const structures: string[][] = []
@@ -296,5 +296,5 @@ function ofGeneration(generation: number): (journal: OpenedFile) => boolean {
 }
 
 function ignore(): void {
-  // Only structures are wanted.
+  // Something else is wanted.
 }

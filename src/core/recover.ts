@@ -24,7 +24,7 @@ import {
   type ReadingContext,
 } from './reading.js'
 
-export { type FileReport, type Positions, readRecords } from './reading.js'
+export { type FileReport, IGNORING, type Positions, readRecords } from './reading.js'
 
 const COMPARED_AT_ONCE = 64 * 1024
 
