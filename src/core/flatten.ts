@@ -159,17 +159,15 @@ export class Flattening {
   #keyed(value: object, depth: number): void {
     const { tokens } = this
     const keys = depth === 0 ? dataKeys(value) : Object.keys(value)
-    const { length } = keys
     const record = this.#shapes.recordOf(keys, this.#sid)
-    if (record >= 0) tokens.push(record * 4 + Kind.record)
-    else if (depth > 0) {
-      this.#foreign(Object.entries(value), depth)
+    const members = value as Readonly<Record<string, unknown>>
+    if (record < 0) {
+      this.#foreign(members, keys, depth)
       return
-    } else tokens.push(special(Special.object), length)
-    for (let i = 0; i < length; i++) {
-      const key = keys[i]!
-      const member = (value as Record<string, unknown>)[key]
-      if (record < 0) this.#characters(key)
+    }
+    tokens.push(record * 4 + Kind.record)
+    for (const key of keys) {
+      const member = members[key]
       // A getter of the same object may have deleted it.
       if (member === undefined && !Object.hasOwn(value, key)) tokens.push(ABSENT)
       else this.#value(member, key, depth + 1)
@@ -177,16 +175,23 @@ export class Flattening {
   }
 
   /**
-   * What an object holds whose keys may be data: each look-up of one would miss V8's caches. All of it
-   * has been read before any `toJSON` of theirs is called; JSON takes turns.
+   * What an object holds whose keys may be data: V8 finds a value again where for-in has found its key,
+   * while any other look-up of one would miss its caches.
    */
-  #foreign(entries: readonly [string, unknown][], depth: number): void {
-    this.tokens.push(special(Special.object), entries.length)
-    for (let i = 0; i < entries.length; i++) {
-      const [key, member] = entries[i]!
+  #foreign(value: Readonly<Record<string, unknown>>, keys: readonly string[], depth: number): void {
+    const at = this.tokens.push(special(Special.object), 0) - 1
+    let count = 0
+    let next = 0
+    for (const key in value) {
+      // What a getter of the same object has deleted does not come; what is inherited does.
+      const found = keys[next] === key ? next : keys.indexOf(key, next)
+      if (found < 0) continue
+      next = found + 1
+      count++
       this.#characters(key)
-      this.#value(member, key, depth + 1)
+      this.#value(value[key], key, depth + 1)
     }
+    this.tokens[at] = count
   }
 
   #map(map: ReadonlyMap<unknown, unknown>, depth: number): void {

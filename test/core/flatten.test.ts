@@ -256,6 +256,56 @@ describe('Flattening', () => {
   })
 })
 
+describe('an object whose keys may be data', () => {
+  it('is read in turns with its toJSONs, as JSON does it', () => {
+    const make = () => {
+      let asked = 0
+      const next = { toJSON: () => ++asked }
+      const items = {
+        first: next,
+        get second() {
+          return ++asked
+        },
+        third: next,
+      }
+      return { items }
+    }
+    assert.deepStrictEqual(through(make()), JSON.parse(JSON.stringify(make())))
+    assert.deepStrictEqual(through(make()), { items: { first: 1, second: 2, third: 3 } })
+  })
+
+  it('is written without what its getters delete or add on the way', () => {
+    const make = () => {
+      const items: Record<string, unknown> = {
+        get first() {
+          delete items['second']
+          delete items['fourth']
+          items['added'] = 1
+          return 1
+        },
+        second: 2,
+        third: 3,
+        fourth: 4,
+      }
+      return { items, after: 'text' }
+    }
+    assert.deepStrictEqual(through(make()), JSON.parse(JSON.stringify(make())))
+    assert.deepStrictEqual(through(make()), { items: { first: 1, third: 3 }, after: 'text' })
+  })
+
+  it('is what it has itself', () => {
+    class Items {
+      b = 1
+      1 = 2
+    }
+    Object.assign(Items.prototype, { a: 0, c: 0, 0: 0 })
+    const items = { plain: new Items(), proxy: new Proxy({ a: 1, 2: 3 }, {}), none: {} }
+    assert.deepStrictEqual(through({ items }), {
+      items: { plain: { 1: 2, b: 1 }, proxy: { 2: 3, a: 1 }, none: {} },
+    })
+  })
+})
+
 describe('explainDepth', () => {
   it('names the keys to a cycle and to what is too deep', () => {
     const failure = (session: object) => {
