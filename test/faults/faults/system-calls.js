@@ -40,7 +40,8 @@ const WAYS = [
 const LIFE = 3_600_000
 const SIDS = Array.from({ length: 6 }, (_, i) => `session-${i}`)
 const PATIENCE = 60
-const LATE = 30_000
+// Where every attempt to write fails it takes 17 s, and several times that on a busy machine.
+const LATE = 120_000
 /** All that may be said of files that can't be opened or read. */
 const REFUSALS = ['ERR_OPEN', 'ERR_WRITE']
 
