@@ -25,7 +25,7 @@ export function ownIdentity(): ProcessIdentity {
   const machine = createHash('sha256').update(`${machineId}\n${hostname()}`).digest('hex')
   return {
     pid: process.pid,
-    started: statOf(process.pid).started,
+    started: statOf(process.pid)?.started ?? '',
     machine: machineId === '' ? '' : machine.slice(0, 32),
     boot: read('/proc/sys/kernel/random/boot_id'),
     scope: pidNamespace(),
@@ -36,7 +36,8 @@ export function ownIdentity(): ProcessIdentity {
 export function isAlive(other: ProcessIdentity, own: ProcessIdentity): boolean | 'unknown' {
   // The same machine in another run of it: nothing of that run is left.
   const sameMachine = other.machine !== '' && other.machine === own.machine
-  if (sameMachine && other.boot !== '' && other.boot !== own.boot) return false
+  const bothTold = other.boot !== '' && own.boot !== ''
+  if (sameMachine && bothTold && other.boot !== own.boot) return false
   if (other.boot !== own.boot || other.scope !== own.scope) return 'unknown'
   if (other.boot === '' && !sameMachine && other.scope !== hostname()) return 'unknown'
   try {
@@ -45,16 +46,22 @@ export function isAlive(other: ProcessIdentity, own: ProcessIdentity): boolean |
     // EPERM: it lives, and is somebody else's.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
-  const { state, threads, started } = statOf(other.pid)
+  const stat = statOf(other.pid)
+  // Perhaps the system does not tell, or too many files are open here.
+  if (!stat) return other.started === '' || 'unknown'
   // Over, and only its parent has not asked how it ended; until its last thread is gone, one of
   // them may be writing.
-  if (state === 'Z' && Number(threads) <= 1) return false
-  return other.started === '' || other.started === started
+  if (stat.state === 'Z' && Number(stat.threads) <= 1) return false
+  return other.started === '' || other.started === stat.started
 }
 
-/** Fields 3, 20 and 22 of /proc/<pid>/stat (proc(5)); counted behind the name in brackets. */
-function statOf(pid: number): { state: string; threads: string; started: string } {
+/**
+ * Fields 3, 20 and 22 of /proc/<pid>/stat (proc(5)), counted behind the name in brackets; `undefined`
+ * where that can't be read.
+ */
+function statOf(pid: number): { state: string; threads: string; started: string } | undefined {
   const stat = read(`/proc/${pid}/stat`)
+  if (stat === '') return undefined
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return { state: fields[0] ?? '', threads: fields[17] ?? '', started: fields[19] ?? '' }
 }

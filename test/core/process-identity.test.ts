@@ -82,6 +82,32 @@ describe('isAlive', () => {
     expect(isAlive({ ...own, started: String(Number(own.started) + 1) }, own)).toBe(false)
   })
 
+  test.runIf(linux)(
+    'is unknown of a process that can’t be looked at for want of files',
+    async () => {
+      const script = `
+      const { closeSync, openSync } = require('node:fs')
+      import(${JSON.stringify(built)}).then(({ isAlive, ownIdentity }) => {
+        const own = ownIdentity()
+        const opened = []
+        try {
+          for (;;) opened.push(openSync('/dev/null'))
+        } catch {}
+        const found = [isAlive(own, own), isAlive({ ...own, started: '' }, own)]
+        for (const fd of opened) closeSync(fd)
+        console.log(JSON.stringify([...found, isAlive(own, own)]))
+      })`
+      const command = 'ulimit -n 64; exec "$0" -e "$1"'
+      const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, script])
+      expect(JSON.parse(stdout)).toEqual(['unknown', true, true])
+    },
+  )
+
+  test('is unknown where this process can’t read the present run of its machine', () => {
+    const here = { ...own, machine: 'a'.repeat(32), boot: '' }
+    expect(isAlive({ ...here, boot: 'a boot' }, here)).toBe('unknown')
+  })
+
   test('of one before a reboot of this machine', () => {
     const here = { ...own, machine: 'a'.repeat(32), boot: 'one boot' }
     expect(isAlive({ ...here, boot: 'another boot' }, here)).toBe(false)
