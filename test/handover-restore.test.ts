@@ -364,6 +364,25 @@ describe('a backup', () => {
     }
   })
 
+  test.each(['snapshot', 'everysec', 'always'] as const)(
+    'put there just before the store closes takes along what was destroyed in it: %s',
+    async (durability) => {
+      const others = await newPath()
+      running = await openAt(path, { ...never, durability })
+      for (const sid of ['gone', 'same']) await running.store.set(sid, session())
+      await running.store.snapshot()
+      await copyFile(path, others)
+      const other = await openAt(others, never)
+      await other.store.destroy('gone')
+      await other.store.set('new', session())
+      await other.store.snapshot()
+      await copyFile(others, path)
+      await running.store.close()
+      expect(running.merges).toMatchObject([{ applied: 1, removed: 1 }])
+      expect(await sidsOf(await openAt(path, { ...never, durability }))).toEqual(['new', 'same'])
+    },
+  )
+
   test('that is put there again and again is merged each time', async () => {
     await withBackup()
     for (let round = 1; round <= 3; round++) {

@@ -151,8 +151,11 @@ export class Journaling {
     this.#lastFlush = now
     const sync = waiters.size > 0 || Math.abs(now - this.#lastSync) >= SYNC_SPACING
     try {
-      if (health.broken) await snapshot()
-      await turns.run(() => this.#append(sync))
+      do {
+        if (health.broken) await snapshot()
+        await turns.run(() => this.#append(sync))
+        // It may have turned out while others had their turns, or by what was merged into a snapshot.
+      } while (health.broken)
       // Where so much changes, many are changes of the same sessions, and are one record then.
       const spacing = (this.#context.clock.now() - now) * 10
       this.#appendSpacing = Math.min(Math.max(spacing, APPEND_SPACING), APPEND_SPACING_MOST)
@@ -192,7 +195,10 @@ export class Journaling {
 
   async #append(sync: boolean): Promise<void> {
     const { generations, pending, health } = this.#parts
-    if (this.#context.clock.now() - pending.waitingSince >= SETTLE) pending.settle()
+    if (health.abandoned) throw health.refusal!
+    const waited = this.#context.clock.now() - pending.waitingSince
+    // Less than nothing where the clock was set back, perhaps by hours.
+    if (waited >= SETTLE || waited < 0) pending.settle()
     if (!pending.urgent && !(sync && generations.unsynced)) return
     let journal: Journal | undefined
     let appended = false

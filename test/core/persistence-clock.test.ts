@@ -90,6 +90,20 @@ test('a destruction of what is not there is written where something has expired,
   expect(await destroyMany()).toBe(0)
 })
 
+test('it is written in company though the clock is set right meanwhile', async () => {
+  const stage = await open()
+  const { store, clock } = stage
+  await store.set('a', sessionOf({}, endsIn(clock, HOUR)))
+  await store.flush()
+  clock.jump(YEAR)
+  await store.prune()
+  await store.destroy('a')
+  clock.jump(-YEAR)
+  await store.set('b', sessionOf())
+  await clock.advance(2 * SECOND)
+  expect(await sidsIn(await afterKill(stage))).toEqual(['b'])
+})
+
 test('with durability always it is on disk when it is answered', async () => {
   const stage = await open({ durability: 'always' })
   const { store, clock } = stage

@@ -2,7 +2,7 @@
  * What happens while something else is being written, and must not be lost between the two.
  */
 import { describe, expect, test } from 'vitest'
-import { gate, type MemoryFiles } from '../support/memory-files.js'
+import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { HOUR } from '../support/records.js'
 import { settle } from '../support/stub-clock.js'
 import {
@@ -42,6 +42,28 @@ describe('a flush is over when everything before it is on disk', () => {
     await snapshot
   })
 
+  test('though a new generation began in between, and its first sync failed', async () => {
+    const stage = await open()
+    const { store, files, clock } = stage
+    await store.set('a', sessionOf())
+    await clock.advance(0)
+    await store.set('b', sessionOf())
+    // Appended, and not synced.
+    await clock.advance(300)
+    const { opened, open: release } = gate()
+    let left = 1
+    files.hold = (operation) => (operation === 'sync' ? opened : undefined)
+    files.fail = (operation) => (operation === 'sync' && left-- > 0 ? errno('EIO') : undefined)
+    const snapshot = expect(store.snapshot()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+    const flushed = store.flush()
+    await settle()
+    release()
+    await snapshot
+    await flushed
+    expect(await sidsIn(await afterPowerCut(stage))).toEqual(['a', 'b'])
+    expect(store.stats().unsaved).toBe(false)
+  })
+
   test("with durability 'snapshot', though others are waiting for the same", async () => {
     const stage = await open({ durability: 'snapshot' })
     const { store, files } = stage
@@ -61,6 +83,25 @@ describe('a flush is over when everything before it is on disk', () => {
     await Promise.all([first, ...waiting])
     expect(found).toEqual(found.map(() => ['a', 'b']))
   })
+})
+
+test('what waits behind another write is not acknowledged when the files are lost meanwhile', async () => {
+  const stage = await open({ durability: 'always' })
+  const { store, files, clock, notes } = stage
+  await store.set('a', sessionOf())
+  const { opened, open: release } = gate()
+  files.hold = (operation, name) =>
+    operation === 'create' && name.includes('journal') ? opened : undefined
+  const snapshot = store.snapshot()
+  await settle()
+  const set = store.set('b', sessionOf())
+  const answers = Promise.allSettled([snapshot, set])
+  await settle()
+  await notes.create(`${PATH}.lease-2`, () => '')
+  await clock.advance(3000)
+  release()
+  const lost = { status: 'rejected', reason: { code: 'ERR_LEASE_LOST' } }
+  expect(await answers).toMatchObject([lost, lost])
 })
 
 describe('of a touch and a set of one session', () => {
