@@ -364,6 +364,21 @@ describe('a backup', () => {
     }
   })
 
+  test('tells `dispose` of what it takes away', async () => {
+    const others = await newPath()
+    const gone: unknown[] = []
+    running = await openAt(path, { ...never, dispose: (...told) => void gone.push(told) })
+    for (const sid of ['gone', 'same']) await running.store.set(sid, session({ sid }))
+    await running.store.snapshot()
+    await copyFile(path, others)
+    const other = await openAt(others, never)
+    await other.store.destroy('gone')
+    await other.store.snapshot()
+    await put(others)
+    await expect.poll(() => running.merges, patient).toEqual([{ applied: 0, removed: 1 }])
+    await expect.poll(() => gone, patient).toMatchObject([['gone', { sid: 'gone' }, 'destroyed']])
+  })
+
   test.each(['snapshot', 'everysec', 'always'] as const)(
     'put there just before the store closes takes along what was destroyed in it: %s',
     async (durability) => {

@@ -59,8 +59,8 @@ export class Follower {
   #lastNumber: number
   /** Journals that have been read to their end. */
   #complete = new Set<string>()
-  /** A journal came and went unread: only a whole snapshot can tell what was in it. */
-  #missed = false
+  /** Something came and went unread, or can't be read: only a whole snapshot can tell what it was. */
+  #missed: boolean
   #first = true
   /** Slots of sessions that the snapshot being read holds. */
   #seen: Set<number> | undefined
@@ -75,6 +75,7 @@ export class Follower {
     this.#generation = recovery.committed
     this.#stamp = recovery.stamp
     this.#lastNumber = recovery.journal
+    this.#missed = recovery.damaged
     // One for all files and all times: it knows the structures that were told before.
     this.#merge = new Merge(context.target, {
       now: () => context.clock.now(),
@@ -155,6 +156,7 @@ export class Follower {
       if (file.size <= offset) return
       const from = { offset, sequence, live: true }
       const scan = await readRecords(this.#context, file, this.#merge, undefined, from)
+      this.#missed ||= scan.damage.length > 0
       const { id } = file.header
       this.#positions.set(path, { id, offset: scan.end, sequence: scan.sequence })
     } finally {

@@ -30,6 +30,8 @@ export interface IntakeContext {
   encoding: FileHeader['encoding']
   clock: Clock
   observe: (stamp: number) => void
+  /** A merge is about to drop the entry in `slot`. */
+  removing: (slot: number) => void
   onMerge: (report: MergeReport) => void
   onError: (error: StoreError) => void
 }
@@ -140,11 +142,11 @@ export class Intake {
   }
 
   async #merge(at: string, file: FramedFile): Promise<void> {
-    const { path, target, clock, observe, onMerge } = this.#context
+    const { path, target, clock, observe, removing, onMerge } = this.#context
     const merge = new Merge(target, {
       now: () => clock.now(),
       cleared: await this.#clearedIn(file),
-      events: { changed: (slot) => this.#persistence.set(slot) },
+      events: { changed: (slot) => this.#persistence.set(slot), removing },
     })
     const frames = { complete: false }
     const scan = await readRecords(this.#context, file, merge, (kind) => {

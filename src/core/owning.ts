@@ -40,6 +40,8 @@ export interface OwningContext {
   onError: (error: StoreError) => void
   /** Told the highest stamp read from a file. */
   observe: (stamp: number) => void
+  /** A merge is about to drop the entry in `slot`. */
+  removing: (slot: number) => void
 }
 
 /** One for each time that a process owns its files. */

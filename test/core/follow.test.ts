@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { KeyRing } from '../../src/core/cipher.js'
 import { Follower } from '../../src/core/follow.js'
 import { recover } from '../../src/core/recover.js'
-import { framesIn } from '../support/damage.js'
+import { flipFrames, framesIn } from '../support/damage.js'
 import { gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { contentsOf, shapes, targetOf } from '../support/records.js'
 import { meanwhile, settle, type StubClock } from '../support/stub-clock.js'
@@ -314,6 +314,23 @@ describe('rotation', () => {
     await follower.scan()
     expect(follower.sids()).toBe('abc')
   })
+
+  test.each(['before it was restored', 'while it is followed'])(
+    'makes up for what was damaged %s',
+    async (when) => {
+      await owner.store.destroy('a')
+      await set('c')
+      await set('d')
+      const frames = framesIn(owner.files.get(journal(1)))
+      flipFrames(owner.files, journal(1), (_, index) => index === frames.length - 2)
+      if (when === 'before it was restored') follower = await follow(owner.files, owner.clock)
+      await follower.scan()
+      expect(follower.sids()).toBe('abd')
+      await owner.store.snapshot()
+      await follower.scan()
+      expect(follower.sids()).toBe('bcd')
+    },
+  )
 
   test('costs no reading of the whole snapshot where journals tell everything', async () => {
     for (let i = 0; i < 200; i++) await owner.store.set(`s${i}`, shaped(' '.repeat(2000)))
