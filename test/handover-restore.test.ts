@@ -364,6 +364,27 @@ describe('a backup', () => {
     }
   })
 
+  test('of a copy that has gone its own way brings sessions as they were there', async () => {
+    const others = await newPath()
+    running = await openAt(path, never)
+    const fill = async ({ store }: Opened, key: string) => {
+      for (let i = 0; i < 20; i++) await store.set(`${key}${i}`, session({ [key]: i, user: 'x' }))
+    }
+    await fill(running, 'common')
+    await running.store.snapshot()
+    await copyFile(path, others)
+    const other = await openAt(others, never)
+    await Promise.all([fill(running, 'here'), fill(other, 'there')])
+    await other.store.snapshot()
+    await put(others)
+    await expect.poll(() => running.merges, patient).toEqual([{ applied: 20, removed: 0 }])
+    await running.store.close()
+    running = await openAt(path, never)
+    for (const key of ['common', 'here', 'there']) {
+      expect(await running.store.get(`${key}19`)).toMatchObject({ [key]: 19, user: 'x' })
+    }
+  })
+
   test('tells `dispose` of what it takes away', async () => {
     const others = await newPath()
     const gone: unknown[] = []

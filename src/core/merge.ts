@@ -8,6 +8,8 @@
  */
 import type { Codec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
+import type { FileHeader } from './header.js'
+import { sameKeys } from './shapes.js'
 import { SidMap } from './sid-map.js'
 import { lengthOf, sameBytes, type Span } from './span.js'
 import type { Table } from './table.js'
@@ -77,6 +79,12 @@ export interface MergeCounts {
   removed: number
 }
 
+/** Structures other than those of the target, and the codec of bodies that refer to them. */
+interface Dialect {
+  structures: string[][]
+  codec: BodyCodec | undefined
+}
+
 /** A sink that merges. One for all the files of a recovery, {@link begin} for each. */
 export class Merge implements RecordSink {
   readonly counts: MergeCounts = {
@@ -90,8 +98,11 @@ export class Merge implements RecordSink {
   readonly #target: MergeTarget
   readonly #options: MergeOptions
   readonly #evicted = new SidMap<number>()
-  #lineages = new Map<string, { structures: string[][]; codec: BodyCodec | undefined }>()
-  #file: { structures: string[][]; codec: BodyCodec | undefined } | undefined
+  /** Of other lineages, and by their ids of files that have left theirs. */
+  readonly #dialects = new Map<string, Dialect>()
+  /** That of the records that follow; `undefined`: they refer to the target's structures. */
+  #dialect: Dialect | undefined
+  #file = ''
   #decodable = true
 
   constructor(target: MergeTarget, options: MergeOptions) {
@@ -99,34 +110,26 @@ export class Merge implements RecordSink {
     this.#options = options
   }
 
-  /** The records that follow are from a file with structures of this lineage. */
-  begin(lineage: Buffer): void {
-    if (lineage.equals(this.#target.lineage)) {
-      this.#file = undefined
-      return
-    }
-    const name = lineage.toString('hex')
-    let file = this.#lineages.get(name)
-    if (!file) {
-      file = { structures: [], codec: undefined }
-      this.#lineages.set(name, file)
-    }
-    this.#file = file
+  /** The records that follow are from the file with this header. */
+  begin({ lineage, id }: Pick<FileHeader, 'lineage' | 'id'>): void {
+    this.#file = id.toString('hex')
+    this.#dialect = this.#dialects.get(this.#file) ?? this.#dialectOf(lineage)
   }
 
   /** Structures of a lineage that were gathered beforehand, so that a damaged list does not matter. */
   seed(lineage: Buffer, structures: string[][]): void {
-    this.begin(lineage)
+    this.begin({ lineage, id: lineage })
     structures.forEach((keys, id) => this.structure(id, keys))
   }
 
   structure(id: number, keys: string[]): void {
-    const known = this.#file ? this.#file.structures : this.#target.codec.structures
+    const other = this.#structures[id]
+    if (other && !sameKeys(other, keys)) this.#part(id)
     // One that doesn't fit is as good as lost: the entries that need it are counted as they come.
-    if (id !== known.length) return
-    if (this.#file) {
-      this.#file.structures.push(keys)
-      this.#file.codec = undefined
+    if (id !== this.#structures.length) return
+    if (this.#dialect) {
+      this.#dialect.structures.push(keys)
+      this.#dialect.codec = undefined
     } else {
       try {
         this.#target.codec.adopt([keys], id)
@@ -137,8 +140,7 @@ export class Merge implements RecordSink {
   }
 
   needs(count: number): void {
-    const known = this.#file ? this.#file.structures : this.#target.codec.structures
-    this.#decodable = count <= known.length
+    this.#decodable = count <= this.#structures.length
   }
 
   entry(record: EntryRecord, body: Span | undefined): void {
@@ -183,7 +185,7 @@ export class Merge implements RecordSink {
     }
     // Without structures a body means the same in every lineage. A serializer's is never decoded here:
     // its code may call the store, while slots of its table are in hand.
-    const foreign = this.#file && this.#file.structures.length > 0 ? this.#file : undefined
+    const foreign = this.#structures.length > 0 ? this.#dialect : undefined
     const translated = foreign ? this.#translate(foreign, body) : body
     if (again && sameBytes(translated, table.body(slot))) return
     if (!table.fits(record.sid, lengthOf(translated))) {
@@ -249,13 +251,35 @@ export class Merge implements RecordSink {
     this.counts.removed++
   }
 
-  #translate(file: { structures: string[][]; codec: BodyCodec | undefined }, body: Span): Span {
-    if (!file.codec) {
-      file.codec = this.#target.makeCodec()
-      file.codec.adopt(file.structures)
+  get #structures(): readonly (readonly string[])[] {
+    return (this.#dialect ?? this.#target.codec).structures
+  }
+
+  #dialectOf(lineage: Buffer): Dialect | undefined {
+    if (lineage.equals(this.#target.lineage)) return undefined
+    const name = lineage.toString('hex')
+    const dialect = this.#dialects.get(name) ?? { structures: [], codec: undefined }
+    this.#dialects.set(name, dialect)
+    return dialect
+  }
+
+  /**
+   * The file tells another structure by this id than others of its lineage: two processes went on from
+   * the same files, in copies of them, or since one of them had been stopped and taken for gone.
+   */
+  #part(id: number): void {
+    const structures = this.#structures.slice(0, id).map((keys) => [...keys])
+    this.#dialect = { structures, codec: undefined }
+    this.#dialects.set(this.#file, this.#dialect)
+  }
+
+  #translate(dialect: Dialect, body: Span): Span {
+    if (!dialect.codec) {
+      dialect.codec = this.#target.makeCodec()
+      dialect.codec.adopt(dialect.structures)
     }
     try {
-      return this.#target.codec.encode(file.codec.decode(body))
+      return this.#target.codec.encode(dialect.codec.decode(body))
     } catch {
       throw new MalformedError('Expected a body that decodes')
     }

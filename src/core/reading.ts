@@ -13,6 +13,7 @@ import type { Inventory, OpenedFile } from './inventory.js'
 import { Merge, type MergeTarget } from './merge.js'
 import { journalPath } from './names.js'
 import { RecordReader } from './records.js'
+import { sameKeys } from './shapes.js'
 import { decodeFooter, type SnapshotFooter } from './snapshot.js'
 
 /** What became of one file. */
@@ -224,7 +225,7 @@ export async function readRecords(
   from?: { offset: number; sequence: number; live: boolean },
 ): Promise<FrameScan> {
   const reader = new RecordReader(shapes)
-  sink.begin?.(file.header.lineage)
+  sink.begin?.(file.header)
   return file.read((kind, payload, sequence) => {
     onFrame?.(kind, payload, sequence)
     if (kind === FrameKind.records || kind === FrameKind.removals) reader.read(payload, sink)
@@ -240,19 +241,22 @@ export const IGNORING: RecordSink = {
   clear: ignore,
 }
 
-/** Every structure that any whole frame defines, by lineage. */
+/** Every structure that whole frames define, by lineage, up to the first that they disagree on. */
 async function gatherStructures(
   context: ReadingContext,
   opened: Inventory,
   merge: Merge,
 ): Promise<void> {
-  const lineages = new Map<string, Map<number, string[]>>()
+  const lineages = new Map<string, Map<number, string[] | undefined>>()
   for (const { file } of opened.all) {
     if (!file) continue
     const name = file.header.lineage.toString('hex')
-    const known = lineages.get(name) ?? new Map<number, string[]>()
+    const known = lineages.get(name) ?? new Map<number, string[] | undefined>()
     lineages.set(name, known)
-    const structure = (id: number, keys: string[]) => void known.set(id, keys)
+    const structure = (id: number, keys: string[]) => {
+      const before = known.has(id) ? known.get(id) : keys
+      known.set(id, before && sameKeys(before, keys) ? keys : undefined)
+    }
     await readRecords(context, file, { ...IGNORING, structure })
   }
   for (const [name, known] of lineages) {

@@ -176,6 +176,6 @@ function isPlainKey(key: string): boolean {
   return key !== '__proto__' && key.isWellFormed()
 }
 
-function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+export function sameKeys(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((key, index) => key === b[index])
 }

@@ -23,11 +23,14 @@ const codec = new Codec()
 codec.frozen = true
 const LATER = NOON + HOUR
 
+/** What a merge needs of the header of a file. */
+const fileOf = (lineage: Buffer, id = 1) => ({ lineage, id: Buffer.alloc(16, id) })
+
 /** A target and a merge into it, with entries that carry their stamp as data. */
 function begin(options: Partial<MergeOptions> = {}, limits?: { max: number; maxBytes: number }) {
   const target = targetOf(limits)
   const merge = new Merge(target, { now: () => NOON, ...options })
-  merge.begin(target.lineage)
+  merge.begin(fileOf(target.lineage))
   const entry = (sid: string, stamp: number, fields: Partial<EntryRecord> = {}) =>
     merge.entry(recordOf({ sid, stamp, ...fields }), codec.encode({ v: stamp }))
   const touch = (sid: string, stamp: number, expires = LATER) =>
@@ -217,7 +220,7 @@ describe('bodies', () => {
   test('of another lineage are encoded anew, so that ours can decode them', () => {
     const { target, merge } = begin()
     teach(target.codec, { quite: 1, different: 2 })
-    merge.begin(Buffer.alloc(16, 99))
+    merge.begin(fileOf(Buffer.alloc(16, 99)))
     structures.forEach((keys, id) => merge.structure(id, keys))
     merge.needs(structures.length)
     merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
@@ -225,10 +228,43 @@ describe('bodies', () => {
     expect(structuresOf(target.codec)).toEqual([['quite', 'different']])
   })
 
+  test('mean what their file tells, though files of one lineage tell different things', () => {
+    const { target, merge } = begin()
+    const one = new Codec()
+    const two = new Codec()
+    for (const codec of [one, two]) teach(codec, { common: 1 })
+    const bodies = [
+      teach(one, { user: 1, role: 'of one' }),
+      teach(two, { name: 2, views: 'of two' }),
+      teach(two, { last: 3, seen: 'of two' }),
+    ]
+    const tell = (id: number, codec: Codec, from: number) => {
+      merge.begin(fileOf(target.lineage, id))
+      structuresOf(codec).forEach((keys, at) => at >= from && merge.structure(at, keys))
+      merge.needs(structuresOf(codec).length)
+    }
+    tell(1, one, 0)
+    merge.entry(recordOf({ sid: 'a' }), bodyOf(bodies[0]!))
+    tell(2, two, 0)
+    merge.entry(recordOf({ sid: 'b' }), bodyOf(bodies[1]!))
+    // What stands behind it in either file is read on.
+    tell(1, one, Infinity)
+    merge.entry(recordOf({ sid: 'c' }), bodyOf(bodies[0]!))
+    tell(2, two, Infinity)
+    merge.entry(recordOf({ sid: 'd' }), bodyOf(bodies[2]!))
+    expect(contentsOf(target)).toMatchObject({
+      a: { data: { user: 1, role: 'of one' } },
+      b: { data: { name: 2, views: 'of two' } },
+      c: { data: { user: 1, role: 'of one' } },
+      d: { data: { last: 3, seen: 'of two' } },
+    })
+    expect(structuresOf(target.codec)).toEqual(structuresOf(one))
+  })
+
   test('without structures are taken as they are: a serializer runs no code of the app here', () => {
     const { target, merge } = begin()
     const encoded = vi.spyOn(target.codec, 'encode')
-    merge.begin(Buffer.alloc(16, 99))
+    merge.begin(fileOf(Buffer.alloc(16, 99)))
     merge.needs(0)
     merge.entry(recordOf({ sid: 'a' }), codec.encode({ user: 7 }))
     expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
@@ -270,7 +306,7 @@ describe('bodies', () => {
 
   test('that can not be translated are malformed', () => {
     const { merge } = begin()
-    merge.begin(Buffer.alloc(16, 99))
+    merge.begin(fileOf(Buffer.alloc(16, 99)))
     merge.structure(0, ['key'])
     expect(() => merge.entry(recordOf({ sid: 'a' }), bodyOf('\xc1\xff'))).toThrow(MalformedError)
   })
@@ -352,7 +388,7 @@ test('where all that is there is cleared, it goes at once', () => {
     for (let slot = 0; slot < table.slots; slot++) if (table.has(slot)) gone.push(table.sid(slot))
   }
   const merge = new Merge(target, { now: () => NOON, own: own(), events: { emptied, removing } })
-  merge.begin(target.lineage)
+  merge.begin(fileOf(target.lineage))
   for (const sid of 'abc') merge.entry(recordOf({ sid }), codec.encode({}))
   merge.clear(2)
   merge.entry(recordOf({ sid: 'd', stamp: 3 }), codec.encode({}))
@@ -378,7 +414,7 @@ test('whoever wants to know is told what changes and what goes', () => {
       removing: (slot) => told.push(`removing ${target.table.sid(slot)}`),
     },
   })
-  merge.begin(target.lineage)
+  merge.begin(fileOf(target.lineage))
   merge.entry(recordOf({ sid: 'a' }), codec.encode({}))
   merge.entry(recordOf({ sid: 'a' }), codec.encode({}))
   merge.entry(recordOf({ sid: 'a', stamp: 2 }), undefined)

@@ -11,6 +11,7 @@ import { recordsIn } from '../support/journals.js'
 import { PATH } from '../support/memory-files.js'
 import { fileOf, headerOf, recordOf } from '../support/records.js'
 import {
+  afterKill,
   lettersIn,
   open,
   restart,
@@ -115,6 +116,36 @@ describe('journals', () => {
       expect([files.map(({ state }) => state), damaged]).toEqual([['whole', 'torn'], 0])
       await setLetters(again, 'b')
       expect(await lettersIn(await restart(again))).toBe('ab')
+    },
+  )
+
+  test.each([false, true])(
+    'of two processes that went on from the same files each mean what they tell (damage: %s)',
+    async (damage) => {
+      const keys = ['common', 'here', 'there']
+      const fill = async ({ store }: Stage, key: string) => {
+        for (let i = 0; i < 20; i++) {
+          await store.set(`${key}${i}`, sessionOf({ [key]: i, n: 1 }))
+          if (i % 5 === 4) await store.flush()
+        }
+      }
+      const here = await open()
+      await fill(here, 'common')
+      const there = await afterKill(here)
+      await fill(here, 'here')
+      await fill(there, 'there')
+      const files = here.files.fork()
+      files.contents.set(journal(3), there.files.get(journal(2)))
+      const frames = framesIn(files.get(journal(1)))
+      if (damage) flipFrames(files, journal(1), (_, index) => index === frames.length - 2)
+      const { store } = await open({}, { files, clock: here.clock })
+      expect((await store.ready()).damaged > 0).toBe(damage)
+      for (const key of keys)
+        expect(await store.get(`${key}19`)).toEqual({ [key]: 19, n: 1, cookie: {} })
+      const all = Object.entries(await store.all())
+      for (const [sid, session] of all)
+        expect(keys.find((key) => sid.startsWith(key))! in session).toBe(true)
+      expect(all.length).toBeGreaterThan(40)
     },
   )
 
