@@ -5,7 +5,7 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { nodeNotes } from '../src/core/notes.js'
+import { nodeNotes, type Notes } from '../src/core/notes.js'
 import { patient, stopwatch } from './support/patience.js'
 import { newPath, type Opened, openAt, beginAt, roleOf, sidsOf } from './support/real-stores.js'
 import { sessionOf } from './support/stores.js'
@@ -19,6 +19,16 @@ const never = { snapshotInterval: 0, checkPeriod: 0 } as const
 const KEY = 'a key that is long enough'
 
 let path: string
+/** Notes as they would be if another process had left them. */
+const elsewhere: Notes = {
+  ...nodeNotes,
+  async read(at) {
+    const note = await nodeNotes.read(at)
+    const fields = { ...(JSON.parse(note?.text ?? '{}') as object), pid: process.ppid, started: '' }
+    return note && { ...note, text: JSON.stringify(fields) }
+  },
+}
+
 let owner: Opened
 let successor: Opened
 
@@ -88,14 +98,14 @@ describe('a second process', () => {
 
   test('with `onOwned: throw` does not start, and says what to do', async () => {
     owner = await openAt(path, never)
-    const { store, errors } = beginAt(path, { onOwned: 'throw' })
+    const { store, errors } = beginAt(path, { onOwned: 'throw' }, { notes: elsewhere })
     const error = await store.ready().then(
       () => undefined,
       (reason: unknown) => reason as Error & { code: string; path: string },
     )
     expect(error).toMatchObject({ code: 'ERR_OWNED', path })
     // Which process, since when, and the ways out.
-    expect(error!.message).toContain(`process ${process.pid} `)
+    expect(error!.message).toContain(`process ${process.ppid} `)
     expect(error!.message).toContain(owner.store.stats().ownership!.since!.toISOString())
     expect(error!.message).toMatch(/Is the app running already\? Stop that process/)
     expect(error!.message).toMatch(/another `snapshotPath`/)
@@ -124,7 +134,7 @@ describe('a second process', () => {
     const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     owner = await openAt(path, never)
     const clock = new StubClock(Date.now())
-    successor = await openAt(path, { ...never, takeoverTimeout: 300 }, { clock })
+    successor = await openAt(path, { ...never, takeoverTimeout: 300 }, { clock, notes: elsewhere })
     await clock.advance(299)
     expect(warnings).not.toHaveBeenCalled()
     await clock.advance(1)
@@ -133,7 +143,7 @@ describe('a second process', () => {
     expect(warnings).toHaveBeenCalledTimes(1)
     const [message, kind] = warnings.mock.calls[0]! as [string, object]
     expect(kind).toEqual({ type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' })
-    expect(message).toContain(`Process ${process.pid} has owned ${path}`)
+    expect(message).toContain(`Process ${process.ppid} has owned ${path}`)
     expect(message).toContain('0.3 s. Until it does, what changes here is in memory only')
     expect(message).toContain('If the app was started twice by mistake, stop one')
     expect(message).toContain('"More than one process" in the README')
@@ -142,6 +152,22 @@ describe('a second process', () => {
     await owner.store.close()
     await tookOver(successor)
     expect(successor.store.stats().ownership).toMatchObject({ waited: false })
+  })
+
+  test('in the same process is told at once: it is most likely a mistake', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    owner = await openAt(path, never)
+    const clock = new StubClock(Date.now())
+    successor = await openAt(path, { ...never, takeoverTimeout: 300 }, { clock })
+    await clock.advance(10_000)
+    expect(warnings).toHaveBeenCalledExactlyOnceWith(
+      `Another store of this process owns ${path}. Until it is closed, this one shows its sessions and writes none of its own. Close that one first, or give each store its own \`snapshotPath\``,
+      { type: 'PersistentMemoryStoreWarning', code: 'PMS_WAITING' },
+    )
+    await expect(openAt(path, { ...never, onOwned: 'throw' })).rejects.toMatchObject({
+      code: 'ERR_OWNED',
+      message: expect.stringContaining('another store of this process') as string,
+    })
   })
 
   test('that waits for a disk and for nobody names no process', async () => {
@@ -487,7 +513,7 @@ describe('a successor that closes before it was its turn', () => {
     await successor.store.close()
     expect(successor.errors).toMatchObject([{ code: 'ERR_OWNED', path }])
     expect(successor.errors[0]!.message).toMatch(
-      new RegExp(`process ${process.pid} still.*2 sessions changed here have not been written`),
+      new RegExp(`another store of this process still.*2 sessions changed here`),
     )
   })
 

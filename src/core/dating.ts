@@ -12,14 +12,20 @@ const GONE_AFTER = 10_000
 
 /** When notes were last seen to have been dated anew. */
 export class Dates {
-  #seen = new Map<string, { dated: string; since: number }>()
+  readonly #most: number
+  #seen = new Map<string, { dated: string; at: number; same: number }>()
+
+  /** @param most so many ms count between two looks at most, however far apart they are */
+  constructor(most = Infinity) {
+    this.#most = most
+  }
 
   /** Whether the note of this name, dated so now, has not been dated for too long. */
   stopped(name: string, dated: string): boolean {
-    const now = performance.now()
+    const at = performance.now()
     const before = this.#seen.get(name)
-    if (before?.dated === dated) return now - before.since >= GONE_AFTER
-    this.#seen.set(name, { dated, since: now })
-    return false
+    const same = before?.dated === dated ? before.same + Math.min(at - before.at, this.#most) : 0
+    this.#seen.set(name, { dated, at, same })
+    return same >= GONE_AFTER
   }
 }

@@ -6,7 +6,7 @@
  * callbacks and no Express: the doors are in src/.
  */
 import { type Clock, systemClock } from './clock.js'
-import { StoreError } from './errors.js'
+import { counted, StoreError } from './errors.js'
 import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
 import { nodeFiles } from './node-files.js'
@@ -262,7 +262,7 @@ export class Engine {
 }
 
 function earlyError(path: string, changes: number): StoreError {
-  const message = `Expected to write ${changes} changes to ${path}, found that it has not been read yet`
+  const message = `Expected to write ${counted(changes, 'change')} to ${path}, found that it has not been read yet`
   return new StoreError('ERR_WRITE', message, { path })
 }
 

@@ -90,3 +90,8 @@ export function withCode<E extends Error>(
 export function warn(code: WarningCode | StoreErrorCode, message: string): void {
   process.emitWarning(message, { type: 'PersistentMemoryStoreWarning', code })
 }
+
+/** `1 session`, `2 sessions`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -9,12 +9,14 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from './clock.js'
-import { DATE_EVERY, Dates } from './dating.js'
+import { DATE_EVERY } from './dating.js'
 import { StoreError } from './errors.js'
+import { Liveness } from './liveness.js'
 import { leasePath, leaseTerm } from './names.js'
 import { type Note, type Notes, noteText } from './notes.js'
+import type { Owner } from './ownership.js'
 import { oneAtATime } from './pace.js'
-import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
+import { isSame, type ProcessIdentity } from './process-identity.js'
 
 /** The right to write, as those who write need it. */
 export interface Lease {
@@ -25,15 +27,6 @@ export interface Lease {
   /** The same, but where that has been seen to be so a moment ago, without another look. */
   confirm(): Promise<void>
   checkSync(): void
-}
-
-/** Who owns a path. */
-export interface Owner {
-  pid: number
-  /** Since when, epoch ms. */
-  since: number
-  /** The notes of the successors it knows of, and writes each change for before it answers. */
-  successors: readonly string[]
 }
 
 /** What is in a note. */
@@ -53,19 +46,27 @@ const NOTE_LENGTH = 2047
 /** How long a note that makes no sense is given to make some, in ms. */
 const REWRITTEN = 20
 
+/** Who is told of it each time that the lease is dated. */
+export interface Keeper {
+  /** Another process has taken it; told once. */
+  onLost: (error: StoreError) => void
+  /** Nobody else is seen to have it. */
+  onKept: () => void
+}
+
 export class LeaseHolder implements Lease {
   readonly #notes: Notes
   readonly #path: string
   readonly #clock: Clock
-  readonly #own = ownIdentity()
+  readonly #liveness = new Liveness()
   readonly #token = randomBytes(12).toString('hex')
   #term = 0
   /** When the lease was last seen to be ours, by the clock that runs on while a process is stopped. */
   #checked = 0
   #stopDating: (() => void) | undefined
+  #keeper: Keeper | undefined
+  /** `undefined` where this process does not hold the lease. */
   #text: LeaseText | undefined
-  /** Of owners out of sight, by token. */
-  readonly #dates = new Dates()
 
   constructor(notes: Notes, path: string, clock: Clock) {
     this.#notes = notes
@@ -93,7 +94,10 @@ export class LeaseHolder implements Lease {
       const terms = await this.#terms()
       const highest = Math.max(0, ...terms)
       const holder = highest > 0 ? await this.#holder(highest) : undefined
-      if (holder) return { pid: holder.pid, since: holder.since, successors: holder.successors }
+      if (holder) {
+        const { pid, since, successors } = holder
+        return { pid, here: isSame(holder, this.#liveness.own), since, successors }
+      }
       const term = highest + 1
       if (!(await this.#create(term))) continue
       const text = this.#text
@@ -107,25 +111,30 @@ export class LeaseHolder implements Lease {
       this.#text = text
       this.#term = term
       this.#checked = Date.now()
+      // From now on, since reading the files may take longer than others wait for a sign of life.
+      this.#startDating()
       for (const old of terms) await this.#notes.remove(this.#leasePath(old))
       return undefined
     }
   }
 
-  /**
-   * Dates the lease from now on, telling each time that nobody else is seen to have it; calls back
-   * once if another process has taken it.
-   */
-  keep(onLost: (error: StoreError) => void, onKept: () => void): void {
+  /** Tells `keeper` from now on how it stands. */
+  keep(keeper: Keeper): void {
+    this.#keeper = keeper
+  }
+
+  #startDating(): void {
     const date = oneAtATime(async () => {
       const lost = await this.#date()
-      if (!this.#stopDating) return
-      if (!lost) onKept()
+      const keeper = this.#keeper
+      if (!this.#stopDating || !keeper) return
+      if (!lost) keeper.onKept()
       else {
         this.#stop()
-        onLost(lost)
+        keeper.onLost(lost)
       }
     })
+    this.#stop()
     this.#stopDating = this.#clock.every(DATE_EVERY, date)
   }
 
@@ -143,14 +152,16 @@ export class LeaseHolder implements Lease {
 
   async check(): Promise<void> {
     const looked = Date.now()
-    const terms = await this.#terms()
-    if (Math.max(0, ...terms) > this.#term) throw this.#lost()
-    // Somebody may have removed all files: whoever creates the note first owns what comes.
-    const note = await this.#readTwice(this.#leasePath(this.#term))
-    const owns = note
-      ? parse(note)?.token === this.#token
-      : this.#text !== undefined && (await this.#create(this.#term))
-    if (!owns) throw this.#lost()
+    if (Math.max(0, ...(await this.#terms())) > this.#term) throw this.#lose()
+    const path = this.#leasePath(this.#term)
+    let note = await this.#readTwice(path)
+    if (!note && this.#text) {
+      // Somebody has removed all files: whoever creates a note first owns what comes. That may be
+      // another check of ours.
+      if ((await this.#terms()).length === 0) await this.#create(this.#term)
+      note = await this.#readTwice(path)
+    }
+    if (!note || parse(note)?.token !== this.#token) throw this.#lose()
     this.#checked = looked
   }
 
@@ -160,8 +171,12 @@ export class LeaseHolder implements Lease {
   }
 
   checkSync(): void {
-    const terms = this.#parse(this.#notes.siblingsSync(this.#path))
-    if (Math.max(0, ...terms) > this.#term) throw this.#lost()
+    const terms = () => this.#parse(this.#notes.siblingsSync(this.#path))
+    if (Math.max(0, ...terms()) > this.#term) throw this.#lose()
+    const note = this.#notes.readSync(this.#leasePath(this.#term))
+    // Half of one is being rewritten, which its owner alone does.
+    const others = note ? (parse(note)?.token ?? this.#token) !== this.#token : terms().length > 0
+    if (others) throw this.#lose()
   }
 
   /** Lets successors know whom this owner knows of, and writes each change for before it answers. */
@@ -169,9 +184,10 @@ export class LeaseHolder implements Lease {
     if (!this.#text || this.#text.successors.join() === successors.join()) return
     this.#text.successors = successors
     try {
+      this.checkSync()
       this.#notes.rewriteSync(this.#leasePath(this.#term), write(this.#text))
     } catch {
-      // They go on without knowing.
+      // They go on without knowing, or it is somebody else's by now.
     }
   }
 
@@ -193,7 +209,8 @@ export class LeaseHolder implements Lease {
     this.#stopDating = undefined
   }
 
-  #lost(): StoreError {
+  #lose(): StoreError {
+    this.#text = undefined
     return new StoreError(
       'ERR_LEASE_LOST',
       `Expected to own ${this.#path}, found that another process has taken it over. Sessions are ` +
@@ -204,7 +221,7 @@ export class LeaseHolder implements Lease {
 
   async #create(term: number): Promise<boolean> {
     const text: LeaseText = {
-      ...this.#own,
+      ...this.#liveness.own,
       token: this.#token,
       since: this.#clock.now(),
       inode: '',
@@ -226,11 +243,7 @@ export class LeaseHolder implements Lease {
     // A copy of a folder has copies of its notes, and those have other inodes.
     if (!text || text.released || text.inode !== note.inode) return undefined
     if (text.token === this.#token) return undefined
-    const alive = isAlive(text, this.#own)
-    if (alive === false) return undefined
-    // Without start times a pid may be another process by now.
-    if (alive === true && text.started !== '') return text
-    return this.#dates.stopped(text.token, note.dated) ? undefined : text
+    return this.#liveness.of(text.token, text, note.dated) ? text : undefined
   }
 
   /** A note that is being rewritten makes no sense for a moment. */
@@ -259,7 +272,7 @@ function write(text: LeaseText): string {
   return `${noteText(text).padEnd(NOTE_LENGTH)}\n`
 }
 
-function parse({ text }: Note): LeaseText | undefined {
+function parse({ text }: Pick<Note, 'text'>): LeaseText | undefined {
   try {
     const parsed = JSON.parse(text) as Partial<LeaseText> | null
     const { pid, since, successors } = parsed ?? {}

@@ -29,6 +29,8 @@ export interface Notes {
   rewriteSync(path: string, text: string): void
   /** The note, or `undefined` where there is none. */
   read(path: string): Promise<Note | undefined>
+  /** Its text at once. */
+  readSync(path: string): Pick<Note, 'text'> | undefined
   /** Dates it now. */
   date(path: string): Promise<void>
   remove(path: string): Promise<void>
@@ -71,6 +73,15 @@ export const nodeNotes: Notes = {
       const text = await fsp.readFile(path, 'utf8')
       const { ino, mtimeNs } = await fsp.stat(path, { bigint: true })
       return { text, inode: String(ino), dated: String(mtimeNs) }
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  },
+
+  readSync(path) {
+    try {
+      return { text: fs.readFileSync(path, 'utf8') }
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error

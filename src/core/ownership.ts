@@ -3,7 +3,7 @@
  * it: two processes on one path are a deploy or a mistake, and whoever reads this has to find out
  * which, and what to do. No I/O but process warnings.
  */
-import { StoreError, warn } from './errors.js'
+import { counted, StoreError, warn } from './errors.js'
 
 /** `owner` writes; `successor` follows the owner; `none`: still opening, could not open, closed, or the lease was lost. */
 export type Role = 'owner' | 'successor' | 'none'
@@ -19,32 +19,55 @@ export interface Ownership {
   waited: boolean
 }
 
+/** Who owns a path. */
+export interface Owner {
+  pid: number
+  /** Whether it is another store of this process. */
+  here: boolean
+  /** Since when, epoch ms. */
+  since: number
+  /** The notes of the successors it knows of, and writes each change for before it answers. */
+  successors: readonly string[]
+}
+
 /** `onOwned: 'throw'`, and somebody does. */
-export function ownedError(
-  path: string,
-  { pid, since }: { pid: number; since: number },
-): StoreError {
+export function ownedError(path: string, owner: Owner): StoreError {
+  const stop = owner.here
+    ? 'Close that one first, give this one'
+    : 'Is the app running already? Stop that process, give this one'
   return new StoreError(
     'ERR_OWNED',
-    `Expected ${path} to be free, found that process ${pid} has owned it since ` +
-      `${new Date(since).toISOString()}. Is the app running already? Stop that process, give this one another ` +
+    `Expected ${path} to be free, found that ${nameOf(owner)} has owned it since ` +
+      `${new Date(owner.since).toISOString()}. ${stop} another ` +
       "`snapshotPath`, or set `onOwned` to 'follow' to let it take over when the other stops",
     { path },
   )
 }
 
-/** What closing loses, where this process never owned the files; `pid` 0: nobody does. */
-export function unwrittenError(path: string, pid: number, sessions: number): StoreError {
-  const changed = `${sessions} sessions changed here have not been written`
-  return pid > 0
+function nameOf({ pid, here }: Owner): string {
+  return here ? 'another store of this process' : `process ${pid}`
+}
+
+/** What closing loses, where this process never owned the files; `owner` undefined: nobody does. */
+export function unwrittenError(
+  path: string,
+  owner: Owner | undefined,
+  sessions: number,
+): StoreError {
+  const unwritten = `Not written: ${counted(sessions, 'session')} changed here`
+  return owner
     ? new StoreError(
         'ERR_OWNED',
-        `Expected to own ${path}, found that process ${pid} still does: ${changed}`,
+        `Expected to own ${path}, found that ${nameOf(owner)} still does. ${unwritten}`,
         { path },
       )
-    : new StoreError('ERR_WRITE', `Expected to write ${path}, found that it can't be: ${changed}`, {
-        path,
-      })
+    : new StoreError(
+        'ERR_WRITE',
+        `Expected to write ${path}, found that it can't be. ${unwritten}`,
+        {
+          path,
+        },
+      )
 }
 
 /** What kept this process from looking after the files. */
@@ -56,13 +79,22 @@ export function lookError(path: string, cause: unknown): StoreError {
 }
 
 /** A successor has waited for `ms`. */
-export function warnOfWaiting(path: string, pid: number, ms: number): void {
+export function warnOfWaiting(path: string, { pid }: Owner, ms: number): void {
   warn(
     'PMS_WAITING',
     `Process ${pid} has owned ${path} for as long as this one has waited for it to stop, ` +
       `${ms / 1000} s. Until it does, what changes here is in memory only, and each of the two sees ` +
       'its own sessions. If the app was started twice by mistake, stop one; if both are meant to ' +
       'stay, see "More than one process" in the README',
+  )
+}
+
+/** Another store of this process has the path: nearly always a mistake. */
+export function warnOfTwins(path: string): void {
+  warn(
+    'PMS_WAITING',
+    `Another store of this process owns ${path}. Until it is closed, this one shows its sessions and ` +
+      'writes none of its own. Close that one first, or give each store its own `snapshotPath`',
   )
 }
 

@@ -69,10 +69,10 @@ export class Owning {
       recovery,
     )
     const intake: Intake = new Intake(context, this.persistence, this.#known)
-    lease.keep(
-      (error) => this.persistence.abandon(error),
-      () => this.#onKept(intake),
-    )
+    lease.keep({
+      onLost: (error) => this.persistence.abandon(error),
+      onKept: () => this.#onKept(intake),
+    })
     if (!options.watch) return
     const stopWatching = watch(path, cares, (suffix) => {
       if (isSnapshot(suffix)) intake.notice()

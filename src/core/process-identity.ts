@@ -19,6 +19,8 @@ export interface ProcessIdentity {
   scope: string
 }
 
+const FIELDS = ['pid', 'started', 'machine', 'boot', 'scope'] as const
+
 /** This process. */
 export function ownIdentity(): ProcessIdentity {
   const machineId = read('/etc/machine-id')
@@ -30,6 +32,11 @@ export function ownIdentity(): ProcessIdentity {
     boot: read('/proc/sys/kernel/random/boot_id'),
     scope: pidNamespace(),
   }
+}
+
+/** Whether it is the same process, as far as the system tells. */
+export function isSame(other: ProcessIdentity, own: ProcessIdentity): boolean {
+  return own.started !== '' && FIELDS.every((field) => other[field] === own[field])
 }
 
 /** Whether a process lives. `unknown` where it can't be seen from here: then only its signs of life tell. */

@@ -7,19 +7,19 @@
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import type { Clock } from './clock.js'
-import { DATE_EVERY, Dates } from './dating.js'
+import { DATE_EVERY } from './dating.js'
+import { Liveness } from './liveness.js'
 import { siblingPath } from './file.js'
 import { isSuccessor, successorPath } from './names.js'
 import { type Note, type Notes, noteText } from './notes.js'
 import { oneAtATime } from './pace.js'
-import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
+import type { ProcessIdentity } from './process-identity.js'
 
 export class Successors {
   readonly #notes: Notes
   readonly #path: string
   readonly #clock: Clock
-  readonly #own = ownIdentity()
-  readonly #dates = new Dates()
+  readonly #liveness = new Liveness()
 
   constructor(notes: Notes, path: string, clock: Clock) {
     this.#notes = notes
@@ -30,7 +30,7 @@ export class Successors {
   /** Leaves a note of this process and dates it until it is withdrawn. */
   async announce(): Promise<{ name: string; withdraw: () => Promise<void> }> {
     const path = successorPath(this.#path, process.pid, randomBytes(6).toString('hex'))
-    await this.#notes.create(path, () => `${noteText(this.#own)}\n`).catch(ignore)
+    await this.#notes.create(path, () => `${noteText(this.#liveness.own)}\n`).catch(ignore)
     const date = oneAtATime(() => this.#notes.date(path).catch(ignore))
     const stop = this.#clock.every(DATE_EVERY, date)
     return {
@@ -58,8 +58,7 @@ export class Successors {
   }
 
   #lives(name: string, { text, dated }: Note): boolean {
-    const alive = isAlive(parse(text) ?? this.#own, this.#own)
-    return alive === 'unknown' ? !this.#dates.stopped(name, dated) : alive
+    return this.#liveness.of(name, parse(text), dated)
   }
 }
 

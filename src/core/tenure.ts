@@ -13,13 +13,20 @@ import { StoreError } from './errors.js'
 import { type Files, siblingPath } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
-import { LeaseHolder, type Owner } from './lease.js'
+import { LeaseHolder } from './lease.js'
 import type { MergeTarget, OwnChanges } from './merge.js'
 import { isLeftover } from './names.js'
 import type { Notes } from './notes.js'
 import type { ResolvedOptions } from './options.js'
 import { Owning } from './owning.js'
-import { type Ownership, ownedError, unwrittenError, warnOfCluster } from './ownership.js'
+import {
+  type Owner,
+  type Ownership,
+  ownedError,
+  unwrittenError,
+  warnOfCluster,
+  warnOfTwins,
+} from './ownership.js'
 import type { Persistence, SnapshotReport } from './persistence.js'
 import { recover, type RecoverContext, type Recovery, type RestoreReport } from './recover.js'
 import { Successors } from './successors.js'
@@ -97,8 +104,8 @@ export class Tenure {
   /** What an answer has to wait for; rejects where nothing can be written and nobody else does. */
   acknowledged(): Promise<void> | undefined {
     if (this.persistence) return this.prompt ? this.persistence.durable() : undefined
-    const unowned = this.#waiting?.owner?.pid === 0
-    if (this.#context.options.durability !== 'always' || !unowned) return undefined
+    const owned = !this.#waiting || (this.#waiting.owner?.pid ?? 0) > 0
+    if (this.#context.options.durability !== 'always' || owned) return undefined
     return this.writer().then((persistence) => persistence.durable())
   }
 
@@ -132,6 +139,7 @@ export class Tenure {
     const owner = (this.#found = await this.#acquire())
     if (owner && owner.pid > 0 && options.onOwned === 'throw') throw ownedError(path, owner)
     if (cluster.isWorker) warnOfCluster()
+    if (owner?.here) warnOfTwins(path)
     try {
       const recovery = await recover(this.#recoverContext(owner !== undefined))
       await this.#keys.prepare(recovery.salt)
@@ -219,7 +227,7 @@ export class Tenure {
       }
       const message = `Expected to write beside ${path}, found ${code}. Sessions are served from memory; writing is tried again`
       onError(new StoreError('ERR_WRITE', message, { path, cause }))
-      return { pid: 0, since: clock.now(), successors: [] }
+      return { pid: 0, here: false, since: clock.now(), successors: [] }
     }
   }
 
@@ -274,7 +282,8 @@ export class Tenure {
   #unwritten(): StoreError {
     const { own } = this
     const sessions = own ? own.sets.size + own.removals.size : 0
-    return unwrittenError(this.#context.path, this.#waiting?.owner?.pid ?? 0, sessions)
+    const owner = this.#waiting?.owner
+    return unwrittenError(this.#context.path, owner?.pid ? owner : undefined, sessions)
   }
 
   #recoverContext(readOnly: boolean): RecoverContext {

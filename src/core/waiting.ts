@@ -9,10 +9,10 @@ import type { Clock } from './clock.js'
 import { StoreError } from './errors.js'
 import type { FollowContext, MergeReport } from './follow.js'
 import { Follower } from './follow.js'
-import type { LeaseHolder, Owner } from './lease.js'
+import type { LeaseHolder } from './lease.js'
 import type { OwnChanges } from './merge.js'
 import { corruptPath, roleOf } from './names.js'
-import { lookError, warnOfWaiting } from './ownership.js'
+import { lookError, type Owner, warnOfWaiting } from './ownership.js'
 import { type RecoverContext, type Recovery, survey } from './recover.js'
 import type { Successors } from './successors.js'
 import { watch } from './watch.js'
@@ -173,9 +173,9 @@ export class Waiting {
   #warn(): void {
     this.#waited = true
     const { path, options, onWaiting } = this.#context
-    const { pid } = this.#owner ?? { pid: 0 }
+    const owner = this.#owner
     // Nobody is waited for but the disk, and of that an error has told.
-    if (pid > 0) warnOfWaiting(path, pid, options.takeoverTimeout)
+    if (owner && owner.pid > 0 && !owner.here) warnOfWaiting(path, owner, options.takeoverTimeout)
     onWaiting()
   }
 

@@ -89,6 +89,7 @@ describe('a lease', () => {
     expect(first.since).toBe(clock.time)
     expect(await holder().acquire()).toEqual({
       pid: process.pid,
+      here: true,
       since: clock.time,
       successors: [],
     })
@@ -133,6 +134,71 @@ describe('a lease', () => {
     expect(await holder().acquire()).toBeDefined()
   })
 
+  test('that was lost is nobody’s to write on but its new owner’s', async () => {
+    const first = holder()
+    await first.acquire()
+    notes.notes.clear()
+    const second = holder()
+    expect(await second.acquire()).toBeUndefined()
+    expect(second.term).toBe(first.term)
+    expect(() => first.checkSync()).toThrow(lost)
+    first.announce(['one'])
+    first.release()
+    expect(leaseText()).toMatchObject({ released: false, successors: [] })
+    await second.check()
+    second.checkSync()
+  })
+
+  test('of a lower term is not outbid by one whose files were deleted', async () => {
+    for (const looks of ['check', 'checkSync'] as const) {
+      notes = new MemoryNotes()
+      for (let term = 1; term < 3; term++) {
+        const one = holder()
+        await one.acquire()
+        one.release()
+      }
+      const first = holder()
+      await first.acquire()
+      notes.notes.clear()
+      const second = holder()
+      await second.acquire()
+      expect([first.term, second.term]).toEqual([3, 1])
+      await expect((async () => first[looks]())()).rejects.toEqual(lost)
+      await second.check()
+    }
+  })
+
+  test('is found again by all who look at once when the files were deleted', async () => {
+    const first = holder()
+    await first.acquire()
+    notes.notes.clear()
+    await Promise.all([first.check(), first.check(), first.check()])
+    await first.check()
+    first.checkSync()
+    expect(await holder().acquire()).toMatchObject({ pid: process.pid })
+  })
+
+  test('of another store of this process is believed by its dates: its thread may have ended', async () => {
+    const pass = elapsed()
+    await heldBy({})
+    const next = holder()
+    const looks = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        expect(await next.acquire()).toMatchObject({ pid: process.pid, here: true })
+        pass(1000)
+      }
+    }
+    await looks(10)
+    await notes.date(`${PATH}.lease-1`)
+    // The whole process was stopped: this says nothing of the other store.
+    pass(60_000)
+    await looks(8)
+    pass(60_000)
+    await looks(1)
+    pass(2000)
+    expect(await next.acquire()).toBeUndefined()
+  })
+
   test('names other files’ notes never', async () => {
     await notes.create(`${PATH}.lease-x`, () => '')
     await notes.create(`${PATH}.lease-12.0123456789ab`, () => '')
@@ -145,10 +211,6 @@ describe('a lease', () => {
   test('is dated every two seconds while it is held', async () => {
     const first = holder()
     await first.acquire()
-    first.keep(
-      () => {},
-      () => {},
-    )
     const dates = new Set<string>()
     for (let i = 0; i < 5; i++) {
       dates.add(notes.notes.get(`${PATH}.lease-1`)!.dated)
@@ -166,7 +228,7 @@ describe('a lease', () => {
     const first = holder()
     await first.acquire()
     const told = vi.fn()
-    first.keep(told, () => {})
+    first.keep({ onLost: told, onKept: () => {} })
     await clock.advance(2000)
     expect(told).not.toHaveBeenCalled()
     await notes.create(`${PATH}.lease-2`, () => '')
@@ -181,7 +243,7 @@ describe('a lease', () => {
     const first = holder()
     await first.acquire()
     const told = vi.fn()
-    first.keep(told, () => {})
+    first.keep({ onLost: told, onKept: () => {} })
     const failure = vi.spyOn(notes, 'siblings').mockRejectedValue(new Error('EIO'))
     await clock.advance(4000)
     failure.mockRestore()
@@ -446,6 +508,9 @@ describe('whatever the order of their steps', () => {
         this.notes.delete(path)
         return super.create(path, text)
       }
+      override readSync = () => undefined
+      override siblingsSync = () => []
+      override siblings = (path: string) => Promise.resolve(super.siblingsSync(path))
     }
     expect((await fc.check(never(() => new Careless()))).failed).toBe(true)
   })
@@ -535,6 +600,10 @@ class Process implements Notes {
     return this.#shared.read(path)
   }
 
+  readSync(path: string): Pick<Note, 'text'> | undefined {
+    return this.#shared.readSync(path)
+  }
+
   async date(path: string): Promise<void> {
     await this.#step()
     await this.#shared.date(path)
@@ -587,10 +656,6 @@ test('a disk that hangs is asked once whether the lease is still ours', async ()
     asked++
     return new Promise(() => undefined)
   }
-  lease.keep(
-    () => undefined,
-    () => undefined,
-  )
   await clock.advance(20_000)
   expect(asked).toBe(1)
   lease.release()

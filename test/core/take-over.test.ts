@@ -199,7 +199,7 @@ describe('what has gone by itself in a successor', () => {
     store.on('evicted', () => void store.destroy('x'))
     await store.set('x', sessionOf())
     await store.close()
-    expect(errors[0]!.message).toContain(' 1 sessions changed here')
+    expect(errors[0]!.message).toContain(' 1 session changed here')
   })
 
   test('by a limit does not come back from the files of the owner', async () => {
@@ -230,6 +230,25 @@ describe('what was cleared by the successor', () => {
     flipEntries(stage.files, PATH)
     expect(await lettersIn(await afterKill(stage, options))).not.toContain('a')
   })
+})
+
+test("with durability 'always' nothing is acknowledged while the last of the owner can't be read", async () => {
+  const notes = new MemoryNotes()
+  const owner = await open({ durability: 'always' }, { notes })
+  await setLetters(owner, 'a')
+  const { files, clock } = owner
+  const { store, errors } = begin({ durability: 'always' }, { files, clock, notes })
+  await store.ready()
+  await owner.store.close()
+  // From when it has the lease.
+  files.fail = (operation) =>
+    operation === 'open' && notes.notes.has(`${PATH}.lease-2`) ? errno('EIO') : undefined
+  await clock.advance(TURN)
+  expect(errors[0]).toMatchObject({ code: 'ERR_OPEN' })
+  await expect(store.set('b', sessionOf())).rejects.toMatchObject({ code: 'ERR_WRITE' })
+  files.fail = () => undefined
+  await store.set('c', sessionOf())
+  expect(await lettersIn(await afterKill(owner))).toBe('abc')
 })
 
 test('a successor follows on when it has seen a file that an operator put there', async () => {

@@ -25,6 +25,10 @@ export class MemoryNotes implements Notes {
     return Promise.resolve(this.notes.get(path))
   }
 
+  readSync(path: string): Note | undefined {
+    return this.notes.get(path)
+  }
+
   date(path: string): Promise<void> {
     const note = this.notes.get(path)
     if (note) this.notes.set(path, { ...note, dated: this.#now() })
