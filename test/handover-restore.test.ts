@@ -5,11 +5,13 @@
 import { once } from 'node:events'
 import {
   copyFile,
+  lstat,
   open,
   readdir,
   readFile,
   rename,
   rm,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises'
@@ -362,6 +364,20 @@ describe('a backup', () => {
       // Merged, or still to be had.
       expect(found.includes('dropped') || same.includes(true)).toBe(true)
     }
+  })
+
+  test('that a link leads to is merged, and stays as it is', async () => {
+    await withBackup()
+    const before = await readFile(backup)
+    await rm(path)
+    await symlink(backup, path)
+    await expect.poll(() => running.merges.length, patient).toBe(1)
+    await expect.poll(async () => (await lstat(path)).isFile(), patient).toBe(true)
+    await expectMerged()
+    await running.store.close()
+    expect(await readFile(backup)).toEqual(before)
+    running = await openAt(path, never)
+    await expectMerged()
   })
 
   test('of a copy that has gone its own way brings sessions as they were there', async () => {

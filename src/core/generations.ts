@@ -173,6 +173,7 @@ export class Generations {
     const generation = this.#generation
     let footer!: SnapshotFooter
     await this.#setAside()
+    await this.#unlink()
     const forgotten = this.#forgotten
     const encoder = this.#encoder('snapshot', whole || this.#untold)
     known.begin(encoder.header.id)
@@ -271,6 +272,14 @@ export class Generations {
       })
       this.#aside = others
     }
+  }
+
+  /** Takes away a link that somebody has put at the path: what it leads to is not to be written over. */
+  async #unlink(): Promise<void> {
+    const { files, path, known, onForeign } = this.#context
+    if ((await files.kind(path)) !== 'link') return
+    if (known.disturbed().includes(path)) await onForeign(path)
+    await files.remove(path)
   }
 
   /** What a snapshot is made of. */

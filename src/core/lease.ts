@@ -171,37 +171,47 @@ export class LeaseHolder implements Lease {
   }
 
   checkSync(): void {
-    const terms = () => this.#parse(this.#notes.siblingsSync(this.#path))
-    if (Math.max(0, ...terms()) > this.#term) throw this.#lose()
-    const note = this.#notes.readSync(this.#leasePath(this.#term))
-    // Half of one is being rewritten, which its owner alone does.
-    const others = note ? (parse(note)?.token ?? this.#token) !== this.#token : terms().length > 0
-    if (others) throw this.#lose()
+    let taken = false
+    try {
+      taken = this.#isTakenSync()
+    } catch {
+      // At an exit there may be no room for another open file; the last look is two seconds old.
+    }
+    if (taken) throw this.#lose()
   }
 
   /** Lets successors know whom this owner knows of, and writes each change for before it answers. */
   announce(successors: string[]): void {
     if (!this.#text || this.#text.successors.join() === successors.join()) return
     this.#text.successors = successors
-    try {
-      this.checkSync()
-      this.#notes.rewriteSync(this.#leasePath(this.#term), write(this.#text))
-    } catch {
-      // They go on without knowing, or it is somebody else's by now.
-    }
+    // Otherwise they go on without knowing.
+    this.#rewriteSync(this.#text)
   }
 
   /** Gives the lease up; whoever waits for it may take it. */
   release(): void {
     this.#stop()
-    if (!this.#text) return
-    try {
-      this.checkSync()
-      this.#notes.rewriteSync(this.#leasePath(this.#term), write({ ...this.#text, released: true }))
-    } catch {
-      // It is somebody else's by now, or its folder is gone: either way it isn't ours.
-    }
+    if (this.#text) this.#rewriteSync({ ...this.#text, released: true })
     this.#text = undefined
+  }
+
+  #rewriteSync(text: LeaseText): void {
+    try {
+      if (this.#isTakenSync()) return
+      this.#notes.rewriteSync(this.#leasePath(this.#term), write(text))
+    } catch {
+      // Its folder is gone, or is not to be written in.
+    }
+  }
+
+  /** Whether it is seen to be somebody else's by now. */
+  #isTakenSync(): boolean {
+    const terms = () => this.#parse(this.#notes.siblingsSync(this.#path))
+    if (Math.max(0, ...terms()) > this.#term) return true
+    const note = this.#notes.readSync(this.#leasePath(this.#term))
+    if (!note) return terms().length > 0
+    // Half of one is being rewritten, which its owner alone does.
+    return (parse(note)?.token ?? this.#token) !== this.#token
   }
 
   #stop(): void {

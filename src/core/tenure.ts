@@ -259,6 +259,7 @@ export class Tenure {
         ...context,
         ...tools,
         recoverContext: () => this.#recoverContext(true),
+        cleanUp: () => this.#cleanUp(),
         onWaiting: () => context.onFollow(this.ownership),
         onTurn: (...turn) => this.#takeOver(...turn),
       },

@@ -24,6 +24,8 @@ export interface WaitingContext extends FollowContext {
   lease: LeaseHolder
   successors: Successors
   recoverContext: () => RecoverContext
+  /** Removes what an owner that was killed while writing has left behind. */
+  cleanUp: () => Promise<void>
   /** It waits, or has waited for too long. */
   onWaiting: () => void
   onMerge: (report: MergeReport) => void
@@ -132,7 +134,7 @@ export class Waiting {
 
   async #look(): Promise<void> {
     if (this.#done || this.#closing) return
-    const { lease, keys, onTurn } = this.#context
+    const { lease, keys, cleanUp, onTurn } = this.#context
     await this.#scan()
     this.#owner = await lease.acquire()
     if (this.#owner) return
@@ -145,6 +147,7 @@ export class Waiting {
       recovery.glance = ''
     }
     await keys.prepare(recovery.salt)
+    await cleanUp()
     await this.#stop()
     this.#done = true
     onTurn(recovery, this.own)

@@ -372,6 +372,49 @@ describe('while the process exits', () => {
     expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['a', 'b'])
   })
 
+  test('a process without room for another open file writes to the ones it has', async () => {
+    const files = new MemoryFiles()
+    const notes = new MemoryNotes()
+    const engine = await engineOn(files, {}, { notes })
+    set(engine, 'a')
+    await engine.flush()
+    notes.siblingsSync = () => {
+      throw errno('EMFILE')
+    }
+    set(engine, 'b')
+    engine.flushSync(false)
+    expect(await sidsIn(await open({}, { files: files.fork() }))).toEqual(['a', 'b'])
+  })
+
+  test.each(['snapshot', 'everysec', 'always'])(
+    'with durability %s files that are another process’s by now are left alone',
+    async (durability) => {
+      const files = new MemoryFiles()
+      const notes = new MemoryNotes()
+      const engine = await engineOn(files, { durability }, { notes })
+      set(engine, 'a')
+      await engine.flush()
+      await notes.create(`${PATH}.lease-2`, () => '')
+      set(engine, 'b')
+      const { length } = files.calls
+      expect(() => engine.flushSync(false)).toThrow(
+        expect.objectContaining({ code: 'ERR_LEASE_LOST' }),
+      )
+      expect(files.calls).toHaveLength(length)
+    },
+  )
+
+  test('what somebody has put at the path is kept', async () => {
+    const files = await filled()
+    const engine = await engineOn(files, { durability: 'snapshot' })
+    set(engine, 'c')
+    const put = Buffer.from('something of an operator')
+    files.contents.set(PATH, put)
+    engine.flushSync(false)
+    const kept = files.names().filter((name) => name.includes('.corrupt-'))
+    expect(kept.map((name) => files.get(`/sessions/${name}`))).toEqual([put])
+  })
+
   test('a disk that fails is told by throwing', async () => {
     const files = new MemoryFiles()
     const engine = await engineOn(files)

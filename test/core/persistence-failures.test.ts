@@ -415,6 +415,17 @@ describe.each(['snapshot', 'everysec', 'always'] as const)(
       expect(store.stats().unsaved).toBe(true)
     })
 
+    test('are not replaced by a snapshot', async () => {
+      const { store, files, notes } = await open({ durability })
+      await store.set('a', sessionOf())
+      await store.snapshot()
+      await store.set('b', sessionOf())
+      const before = files.get(PATH)
+      await notes.create(`${PATH}.lease-2`, () => '')
+      expect(await outcomes([store.snapshot()])).toEqual(['ERR_LEASE_LOST'])
+      expect(files.get(PATH)).toEqual(before)
+    })
+
     test('lack what had not been written until then', async () => {
       const { store } = await lost((stage) => {
         failing(stage.files, 'append', 'ENOSPC')

@@ -271,6 +271,20 @@ test('a successor follows on when it has seen a file that an operator put there'
   expect(await lettersIn(stage)).toBe('bc')
 })
 
+test('what a killed owner was writing is removed', async () => {
+  const notes = new MemoryNotes()
+  const owner = await open({}, { notes })
+  await setLetters(owner, 'a')
+  const { files, clock } = owner
+  const { store } = begin({}, { files, clock, notes })
+  await store.ready()
+  files.contents.set(`${PATH}.1234567890`, Buffer.from('half a snapshot'))
+  await owner.store.close()
+  await clock.advance(TURN)
+  expect(store.stats().ownership?.role).toBe('owner')
+  expect(files.names()).not.toContain('s.snapshot.1234567890')
+})
+
 test('journals of another store are not removed', async () => {
   const other = await open()
   await setLetters(other, 'xyz')
