@@ -14,10 +14,17 @@ export type Callback<T = void> = (error: CallbackError, value?: T) => void
 export function settle<T>(promise: Promise<T>, callback?: Callback<T>): Promise<T> | void {
   if (typeof callback !== 'function') return promise
   promise.then(
-    (value) => process.nextTick(answerOf(callback, value)),
+    (value) => nextTick(answerOf(callback, value)),
     (error: unknown) => answerError(callback, error),
   )
 }
+
+/**
+ * As they are when this is loaded, as in MemoryStore: tests that fake timers would wait for an answer
+ * for ever.
+ */
+const { setImmediate } = globalThis
+const nextTick = process.nextTick.bind(process)
 
 /** So many answers may follow from others before the loop turns: a millisecond's worth or so. */
 const CHAINED_MOST = 256
@@ -39,12 +46,9 @@ class Turn {
   #over: Promise<void> | undefined
   #end: (() => void) | undefined
 
-  /** Resolves when all of them have been given, or the loop turns: fake timers may swallow some. */
+  /** Resolves when all of them have been given. */
   get over(): Promise<void> {
-    return (this.#over ??= new Promise((resolve) => {
-      this.#end = resolve
-      setImmediate(resolve)
-    }))
+    return (this.#over ??= new Promise((resolve) => (this.#end = resolve)))
   }
 
   end(): void {
@@ -118,7 +122,7 @@ export function answerNow<T>(callback: Callback<T>, value: T | undefined): void 
 
 /** Throws what is not of our making where nothing is under way: an uncaught exception, as it should be. */
 export function throwLater(error: unknown): void {
-  process.nextTick(() => {
+  nextTick(() => {
     throw error
   })
 }
@@ -138,5 +142,5 @@ export function quiet<T>(answer: T): T {
 /** What is as good as nothing would tell the callback that all went well. */
 export function answerError(callback: Callback<never>, error: unknown): void {
   const told = error || new Error(`Something without a value was thrown: ${show(error)}`)
-  process.nextTick(callback, told)
+  nextTick(callback, told)
 }

@@ -6,10 +6,10 @@
  * everywhere else.
  */
 import type { SessionData } from 'express-session'
-import { warn } from './core/errors.js'
+import { warn, type WarningCode } from './core/errors.js'
 import { ONE_DAY } from './core/lifetime.js'
 import { LONGEST_TTL, wrong } from './core/option-values.js'
-import type { DisposeReason, PersistentMemoryStoreOptions } from './core/options.js'
+import { type DisposeReason, nearest, type PersistentMemoryStoreOptions } from './core/options.js'
 
 /** Turns whole sessions, cookie included, into text and back. Synchronous. */
 export interface MemoryStoreSerializer {
@@ -87,6 +87,16 @@ const NAMES: Record<keyof MemoryStoreOptions, 'theirs' | 'ours'> = {
   takeoverTimeout: 'ours',
   watch: 'ours',
 }
+/** Those that nobody gives who doesn't want files. */
+const FILE_OPTIONS = [
+  'snapshotInterval',
+  'durability',
+  'encryptionKey',
+  'onCorrupt',
+  'journalMaxRatio',
+  'onOwned',
+  'takeoverTimeout',
+] as const
 const warned = new Set<string>()
 
 /** Memorystore's six as its `options` property shows them. */
@@ -112,6 +122,7 @@ export function translate(
     throw wrong('ttl', 'a number of milliseconds or a function', ttl, false)
   }
   warnOfUnknown(given)
+  warnOfMemoryOnly(given)
   const ours = Object.entries(given).filter(
     ([name]) => NAMES[name as keyof MemoryStoreOptions] === 'ours',
   )
@@ -153,9 +164,23 @@ function bounded(ms: number): number {
 
 function warnOfUnknown(given: object): void {
   for (const name of Object.keys(given)) {
-    if (Object.hasOwn(NAMES, name) || warned.has(name)) continue
-    warned.add(name)
-    const message = `Unknown option \`${name.slice(0, 40)}\` is ignored; the options are `
-    warn('PMS_OPTION_UNKNOWN', message + Object.keys(NAMES).join(', '))
+    if (Object.hasOwn(NAMES, name)) continue
+    const hint = nearest(name.toLowerCase(), Object.keys(NAMES))
+    warnOnce('PMS_OPTION_UNKNOWN', `Unknown option \`${name.slice(0, 40)}\` is ignored; ${hint}`)
   }
+}
+
+/** Who gives options about files and not where these are has most likely forgotten to. */
+function warnOfMemoryOnly(given: MemoryStoreOptions): void {
+  if (given.snapshotPath || given.snapshotPath === false) return
+  const name = FILE_OPTIONS.find((one) => given[one] !== undefined && given[one] !== null)
+  if (name === undefined) return
+  const message = `\`${name}\` without \`snapshotPath\`: sessions are kept in memory only`
+  warnOnce('PMS_MEMORY_ONLY', message)
+}
+
+function warnOnce(code: WarningCode, message: string): void {
+  if (warned.has(message)) return
+  warned.add(message)
+  warn(code, message)
 }

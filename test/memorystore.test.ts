@@ -647,7 +647,25 @@ describe('the drop-in alone', () => {
       'expires',
     ])
     expect(warnings[0]).toMatchObject({ code: 'PMS_OPTION_UNKNOWN' })
-    expect(warnings[0]!.message).toContain('snapshotPath')
+    expect(warnings[0]!.message).toContain('did you mean `snapshotPath`?')
+  })
+
+  test('options about files without any are told, once: they keep nothing', async () => {
+    const make = (options: ConstructorParameters<typeof Ours>[0]) => {
+      const store = new Ours(options)
+      stage.finally(() => store.close())
+    }
+    make({ durability: 'always', encryptionKey: 'a key' })
+    make({ durability: 'everysec' })
+    make({ snapshotPath: false, durability: 'always' })
+    make({ max: 5, maxBytes: 500, flushOnExit: false, watch: undefined })
+    await turns()
+    expect(warnings).toMatchObject([
+      {
+        code: 'PMS_MEMORY_ONLY',
+        message: '`durability` without `snapshotPath`: sessions are kept in memory only',
+      },
+    ])
   })
 
   test('an impossible value of an option of ours is an error, as it is there', () => {

@@ -42,9 +42,11 @@ export type WarningCode =
   | 'PMS_TTL_UNIT'
   /** The drop-in for memorystore ignores an option. */
   | 'PMS_OPTION_UNKNOWN'
+  /** The drop-in for memorystore has options about files and no `snapshotPath`. */
+  | 'PMS_MEMORY_ONLY'
   /** A store was made in a worker of node:cluster. */
   | 'PMS_CLUSTER'
-  /** A successor has waited longer than `takeoverTimeout`. */
+  /** A successor has waited longer than `takeoverTimeout`, or for another store of its own process. */
   | 'PMS_WAITING'
   /** A graceful shutdown cut requests off. */
   | 'PMS_SHUTDOWN_TIMEOUT'
@@ -66,9 +68,9 @@ export class StoreError extends Error {
   override readonly name = 'StoreError'
   readonly code: StoreErrorCode
   /** The file concerned, where it is one. */
-  readonly path?: string
+  declare readonly path?: string
   /** Bytes from the start of that file, where a place in it is concerned. */
-  readonly offset?: number
+  declare readonly offset?: number
 
   constructor(code: StoreErrorCode, message: string, details: StoreErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })

@@ -86,16 +86,28 @@ export function ratio(value: unknown, name: string): number {
   throw wrong(name, 'a positive number', value, typeof value === 'number')
 }
 
-/** An absolute path, from a path or a `file:` URL; or `false`. */
+/** An absolute path, from a path or a `file:` URL, as an object or as text; or `false`. */
 export function filePath(value: unknown, name: string): string | false {
   if (value === false) return false
   const given = value instanceof URL ? value.href : value
-  const path = value instanceof URL ? urlPath(value) : value
-  if (typeof path === 'string' && path !== '' && !/[/\\]$|\0/.test(path)) return resolve(path)
-  throw wrong(name, 'the path or file: URL of a file, or false', given, typeof given === 'string')
+  const path = value instanceof URL || isUrl(given) ? urlPath(given as string) : given
+  if (typeof path === 'string' && path !== '' && !/[/\\]$|\0/.test(path) && !isHome(path)) {
+    return resolve(path)
+  }
+  const expected = 'the path or file: URL of a file, or false'
+  const got = isHome(given) ? `${show(given)}, which only a shell resolves` : show(given)
+  throw wrong(name, expected, given, typeof given === 'string', got)
 }
 
-function urlPath(url: URL): string | undefined {
+function isUrl(given: unknown): boolean {
+  return typeof given === 'string' && /^[a-z][a-z\d+.-]+:\/\//i.test(given)
+}
+
+function isHome(given: unknown): boolean {
+  return typeof given === 'string' && /^~[/\\]/.test(given)
+}
+
+function urlPath(url: string): string | undefined {
   try {
     return fileURLToPath(url)
   } catch {

@@ -258,11 +258,15 @@ function dispose(value: unknown, name: string): Dispose {
 
 function hint(wanted: string): string {
   const foreign = Object.hasOwn(FOREIGN, wanted) ? FOREIGN[wanted] : undefined
-  if (foreign !== undefined) return foreign
-  const near = NAMES.map((name) => ({ name, far: distance(wanted, name.toLowerCase()) }))
+  return foreign ?? nearest(wanted, NAMES)
+}
+
+/** Which of the options somebody has most likely meant by a name in lower case. */
+export function nearest(wanted: string, names: readonly string[]): string {
+  const near = names.map((name) => ({ name, far: distance(wanted, name.toLowerCase()) }))
   const best = near.reduce((a, b) => (b.far < a.far ? b : a))
   if (best.far <= Math.max(1, best.name.length / 3)) return `did you mean \`${best.name}\`?`
-  return `the options are ${NAMES.join(', ')}`
+  return `the options are ${names.join(', ')}`
 }
 
 /** Edits (insert, delete, replace, swap of neighbours) from one name to the other. */

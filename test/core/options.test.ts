@@ -71,6 +71,7 @@ describe('values that are taken', () => {
     ['snapshotPath', './data/s.snapshot', resolve('data/s.snapshot')],
     ['snapshotPath', join(folder, 's'), join(folder, 's')],
     ['snapshotPath', pathToFileURL(join(folder, 's%20ö')), join(folder, 's%20ö')],
+    ['snapshotPath', pathToFileURL(join(folder, 's ö')).href, join(folder, 's ö')],
     ['snapshotInterval', 0, 0],
     ['snapshotInterval', false, 0],
     ['snapshotInterval', 5000, 5000],
@@ -226,6 +227,16 @@ describe('values that are refused', () => {
       { snapshotPath: new URL('https://example.com/s') },
       'Expected `snapshotPath` to be the path or file: URL of a file, or false, ' +
         "got 'https://example.com/s'",
+    ],
+    [
+      { snapshotPath: 'https://example.com/s' },
+      'Expected `snapshotPath` to be the path or file: URL of a file, or false, ' +
+        "got 'https://example.com/s'",
+    ],
+    [
+      { snapshotPath: '~/s' },
+      'Expected `snapshotPath` to be the path or file: URL of a file, or false, ' +
+        "got '~/s', which only a shell resolves",
     ],
     [() => {}, 'Expected `options` to be an object, got [Function (anonymous)]'],
     ['./here', "Expected `options` to be an object, got './here'"],
