@@ -37,7 +37,7 @@ export interface StoreStats extends Counters {
   journalBytes: number
   /** Whether memory holds anything that the files don't. */
   unsaved: boolean
-  /** Why the last attempt to write failed, until one succeeds. */
+  /** Why the last attempt to write, or to come to that, failed, until one succeeds. */
   writeError: StoreError | undefined
   /** Who owns the files; `undefined` where there are none. */
   ownership: Ownership | undefined
@@ -285,7 +285,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
       snapshot: persistence?.lastSnapshot,
       journalBytes: persistence?.journalBytes ?? 0,
       unsaved: this.#engine.unsaved,
-      writeError: persistence?.failure,
+      writeError: this.#engine.writeError,
       ownership,
     }
   }

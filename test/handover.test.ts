@@ -173,14 +173,27 @@ describe('a second process', () => {
   test('that waits for a disk and for nobody names no process', async () => {
     const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const clock = new StubClock(Date.now())
-    const full = () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+    let full = true
     const { store, errors } = await openAt(path, never, {
       clock,
-      notes: { ...nodeNotes, create: full },
+      notes: {
+        ...nodeNotes,
+        create: (...note) =>
+          full
+            ? Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+            : nodeNotes.create(...note),
+      },
     })
-    await clock.advance(60_000)
+    expect(store.stats().writeError).toBe(errors[0])
+    await clock.advance(58_000)
+    await pass(clock, 2000)
     expect(warnings).not.toHaveBeenCalled()
     expect(store.stats().ownership).toMatchObject({ ownerPid: 0, waited: true })
+    expect(errors.map(({ code }) => code)).toEqual(['ERR_WRITE', 'ERR_OPEN'])
+    expect(store.stats().writeError).toBe(errors[1])
+    full = false
+    await pass(clock, 2000)
+    expect(store.stats()).toMatchObject({ ownership: { role: 'owner' }, writeError: undefined })
     expect(errors[0]).toMatchObject({ code: 'ERR_WRITE', path })
   })
 })

@@ -140,6 +140,11 @@ export class Engine {
     return this.#early > 0 || (this.#tenure?.unsaved ?? false)
   }
 
+  /** Why the last attempt to write, or to come to that, failed, until one succeeds. */
+  get writeError(): StoreError | undefined {
+    return this.#tenure?.failure
+  }
+
   get ownership(): Ownership | undefined {
     return this.#tenure?.ownership
   }

@@ -74,7 +74,7 @@ export function unwrittenError(
 export function lookError(path: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause
   const { code } = cause as NodeJS.ErrnoException
-  const message = `Expected to look after ${path}, found ${code ?? 'an error'}`
+  const message = `Expected to look after ${path}, found ${code ?? 'an error'}; it is tried again every second`
   return new StoreError('ERR_OPEN', message, { path, cause })
 }
 

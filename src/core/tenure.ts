@@ -65,6 +65,8 @@ export class Tenure {
   #waiting: Waiting | undefined
   /** Who owned the files when this process came. */
   #found: Owner | undefined
+  /** Why the disk took no lease then. */
+  #refused: StoreError | undefined
   #closed = false
 
   constructor(context: TenureContext) {
@@ -99,6 +101,11 @@ export class Tenure {
   get unsaved(): boolean {
     const { own } = this
     return own ? own.sets.size + own.removals.size > 0 : (this.persistence?.unsaved ?? false)
+  }
+
+  /** Why the last attempt to write, or to come to that, failed, until one succeeds. */
+  get failure(): StoreError | undefined {
+    return this.#owning ? this.#owning.persistence.failure : this.#waiting?.failure
   }
 
   /** What an answer has to wait for; rejects where nothing can be written and nobody else does. */
@@ -226,7 +233,8 @@ export class Tenure {
         throw new StoreError('ERR_OPEN', message, { path, cause })
       }
       const message = `Expected to write beside ${path}, found ${code}. Sessions are served from memory; writing is tried again`
-      onError(new StoreError('ERR_WRITE', message, { path, cause }))
+      this.#refused = new StoreError('ERR_WRITE', message, { path, cause })
+      onError(this.#refused)
       return { pid: 0, here: false, since: clock.now(), successors: [] }
     }
   }
@@ -265,6 +273,7 @@ export class Tenure {
       },
       recovery,
       owner,
+      this.#refused,
     )
     return this.#waiting.begin()
   }

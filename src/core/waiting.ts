@@ -49,11 +49,19 @@ export class Waiting {
   /** Whether it has handed over. */
   #done = false
   #looking: Promise<void> | undefined
+  #failure: StoreError | undefined
   #waited = false
   #closing = false
   #stops: (() => unknown)[] = []
 
-  constructor(context: WaitingContext, recovery: Recovery, owner: Owner) {
+  /** @param failure why the lease could not be asked for, if so */
+  constructor(
+    context: WaitingContext,
+    recovery: Recovery,
+    owner: Owner,
+    failure: StoreError | undefined,
+  ) {
+    this.#failure = failure
     this.#context = context
     this.#follower = new Follower(context, recovery)
     this.#restored = recovery
@@ -87,13 +95,28 @@ export class Waiting {
     onWaiting()
   }
 
+  /** Why the last look failed, or why there was none: told once. */
+  get failure(): StoreError | undefined {
+    return this.#failure
+  }
+
   /** Applies what is new, and takes the lease if it is free. Calls during one share it. */
   look(): Promise<void> {
-    const { path, onError } = this.#context
     this.#looking ??= this.#look()
-      .catch((cause: unknown) => onError(lookError(path, cause)))
-      .finally(() => (this.#looking = undefined))
+      .then(
+        () => (this.#failure = undefined),
+        (cause: unknown) => this.#failed(cause),
+      )
+      .then(() => (this.#looking = undefined))
     return this.#looking
+  }
+
+  #failed(cause: unknown): void {
+    const { path, onError } = this.#context
+    const error = lookError(path, cause)
+    if (this.#failure?.message === error.message) return
+    this.#failure = error
+    onError(error)
   }
 
   /** Whether a read has to wait for {@link catchUp}. */
