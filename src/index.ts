@@ -18,4 +18,5 @@ export type {
 export type { SnapshotReport, SnapshotStats } from './core/persistence.js'
 export type { MergeReport } from './core/follow.js'
 export type { Ownership, Role } from './core/ownership.js'
-export type { FileReport, RestoreReport } from './core/recover.js'
+export type { FileReport } from './core/reading.js'
+export type { RestoreReport } from './core/recover.js'

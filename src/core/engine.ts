@@ -94,7 +94,6 @@ export class Engine {
       onFollow: (ownership) => this.#events.follow(ownership),
       onMerge: (report) => this.#events.merge(report),
       onError: (error) => this.#events.error(error),
-      observe: (stamp) => stamps.observe(stamp),
       removing: (slot) => {
         disposals.add(target.table, slot, 'destroyed')
         void disposals.tellSoon()
@@ -190,7 +189,6 @@ export class Engine {
   async snapshot(): Promise<SnapshotReport> {
     this.requireOpen()
     await this.ready()
-    this.requireWorking()
     if (!this.#tenure) return { sessions: await this.#sessions.length(), bytes: 0, durationMs: 0 }
     return (await this.#tenure.writer()).snapshot()
   }
@@ -198,7 +196,6 @@ export class Engine {
   async flush(): Promise<void> {
     this.requireOpen()
     await this.ready()
-    this.requireWorking()
     const tenure = this.#tenure
     // A successor that has changed nothing has nothing to lose.
     if (tenure && (tenure.persistence || tenure.unsaved)) await (await tenure.writer()).flush()

@@ -69,7 +69,6 @@ export interface Files {
   truncate(path: string, length: number): Promise<void>
   /** Removes a file; none there is fine. */
   remove(path: string): Promise<void>
-  removeSync(path: string): void
   /** Makes creations, renames and removals beside `path` durable. */
   syncFolder(path: string): Promise<void>
   syncFolderSync(path: string): void

@@ -7,7 +7,7 @@
  */
 import type { KeyRing } from './cipher.js'
 import type { CookieShapes } from './cookie.js'
-import type { Clock } from './clock.js'
+import type { Clock, Stamps } from './clock.js'
 import { StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
 import { FramedFile } from './framed-file.js'
@@ -17,7 +17,8 @@ import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumbers, journalPath } from './names.js'
 import { paced, SLOTS_AT_ONCE } from './pace.js'
-import { type Positions, readRecords, type Recovery } from './recover.js'
+import { type Positions, readRecords } from './reading.js'
+import type { Recovery } from './recover.js'
 import type { Table } from './table.js'
 
 /** What a follower reads from and into. */
@@ -28,8 +29,7 @@ export interface FollowContext {
   shapes: CookieShapes
   target: MergeTarget
   clock: Clock
-  /** Told the highest stamp read, so that changes made here come after it. */
-  observe: (stamp: number) => void
+  stamps: Pick<Stamps, 'observe'>
   removing: (slot: number) => void
   /** A merge has emptied the table at once; this is what was in it. */
   emptied: (gone: Table) => void
@@ -109,7 +109,7 @@ export class Follower {
   }
 
   async #scan(): Promise<MergeReport> {
-    const { files, path, observe } = this.#context
+    const { files, path, stamps } = this.#context
     const { applied, removed, undecodable } = this.#merge.counts
     const glance = this.#look()
     const numbers = journalNumbers(path, await files.siblings(path))
@@ -125,7 +125,7 @@ export class Follower {
     await this.#readSnapshot()
     this.#first = false
     this.#glance = glance
-    observe(this.#merge.stamp)
+    stamps.observe(this.#merge.stamp)
     const { counts } = this.#merge
     if (counts.undecodable > undecodable) this.#missed = true
     return { applied: counts.applied - applied, removed: counts.removed - removed }

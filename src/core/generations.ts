@@ -75,7 +75,7 @@ export class Generations {
   }
 
   /** Whether the files should be written anew: damaged, or not encrypted as they should be. */
-  get renew(): boolean {
+  get #renew(): boolean {
     return this.#context.known.distrusted || this.#rekey
   }
 
@@ -189,7 +189,7 @@ export class Generations {
       const standing = known.standing()
       written = glance
       // What must not stay readable is not kept as the generation before, nor what is damaged.
-      if (this.renew) return
+      if (this.#renew) return
       await files.keep(path, previous)
       if (standing !== '') known.know(previous, standing)
     })
@@ -216,7 +216,7 @@ export class Generations {
     files.replaceSync(path, snapshotChunks(this.#source(undefined), encoder), (glance) => {
       written = glance
       if (known.disturbed().includes(path)) files.keepSync(path, corruptPath(path, clock.now()))
-      else if (!this.renew) {
+      else if (!this.#renew) {
         const [standing, previous] = [known.standing(), previousPath(path)]
         files.keepSync(path, previous)
         if (standing !== '') known.know(previous, standing)
@@ -309,9 +309,8 @@ export class Generations {
     return journal
   }
 
-  #nextJournal(): [path: string, number: number, encoder: FrameEncoder] {
-    const number = ++this.#number
-    return [journalPath(this.#context.path, number), number, this.#encoder('journal')]
+  #nextJournal(): [path: string, encoder: FrameEncoder] {
+    return [journalPath(this.#context.path, ++this.#number), this.#encoder('journal')]
   }
 
   #encoder(kind: FileHeader['kind'], tail = false): FrameEncoder {

@@ -8,7 +8,7 @@
  */
 import type { CookieShapes } from './cookie.js'
 import type { KeyRing } from './cipher.js'
-import type { Clock } from './clock.js'
+import type { Clock, Stamps } from './clock.js'
 import { StoreError } from './errors.js'
 import type { Files } from './file.js'
 import type { MergeReport } from './follow.js'
@@ -19,7 +19,7 @@ import type { KnownFiles } from './known-files.js'
 import { Merge, type MergeTarget } from './merge.js'
 import { corruptPath, previousPath } from './names.js'
 import type { Persistence } from './persistence.js'
-import { IGNORING, readRecords } from './recover.js'
+import { IGNORING, readRecords } from './reading.js'
 
 export interface IntakeContext {
   files: Files
@@ -29,7 +29,7 @@ export interface IntakeContext {
   target: MergeTarget
   encoding: FileHeader['encoding']
   clock: Clock
-  observe: (stamp: number) => void
+  stamps: Pick<Stamps, 'observe'>
   /** A merge is about to drop the entry in `slot`. */
   removing: (slot: number) => void
   onMerge: (report: MergeReport) => void
@@ -142,7 +142,7 @@ export class Intake {
   }
 
   async #merge(at: string, file: FramedFile): Promise<void> {
-    const { path, target, clock, observe, removing, onMerge } = this.#context
+    const { path, target, clock, stamps, removing, onMerge } = this.#context
     const merge = new Merge(target, {
       now: () => clock.now(),
       cleared: await this.#clearedIn(file),
@@ -152,7 +152,7 @@ export class Intake {
     const scan = await readRecords(this.#context, file, merge, (kind) => {
       if (kind === FrameKind.footer) frames.complete = true
     })
-    observe(Math.max(merge.stamp, file.header.stamp))
+    stamps.observe(Math.max(merge.stamp, file.header.stamp))
     if (!frames.complete || scan.damage.length > 0 || scan.torn) {
       const { offset } = scan.damage[0] ?? scan.torn ?? { offset: scan.end }
       const message = `Expected a whole snapshot, found the one put at ${path} damaged. What was whole has been merged`

@@ -18,7 +18,6 @@ const SECTOR = 512
 /** One journal file, open for appending. */
 export class Journal {
   readonly path: string
-  readonly number: number
   readonly generation: number
   /** Bytes known to be whole frames. */
   bytes = 0
@@ -40,16 +39,9 @@ export class Journal {
   #again: { id: number; behind: number }[] = []
   #folderSynced = false
 
-  private constructor(
-    files: Files,
-    path: string,
-    number: number,
-    log: LogFile,
-    encoder: FrameEncoder,
-  ) {
+  private constructor(files: Files, path: string, log: LogFile, encoder: FrameEncoder) {
     this.#files = files
     this.path = path
-    this.number = number
     this.generation = encoder.header.generation
     this.#log = log
     this.#encoder = encoder
@@ -63,12 +55,11 @@ export class Journal {
   static async create(
     files: Files,
     path: string,
-    number: number,
     encoder: FrameEncoder,
     prompt = false,
   ): Promise<Journal> {
     const log = await files.createLog(path, prompt)
-    const journal = new Journal(files, path, number, log, encoder)
+    const journal = new Journal(files, path, log, encoder)
     try {
       await journal.append(encoder.head())
     } catch (error) {
@@ -80,9 +71,9 @@ export class Journal {
   }
 
   /** The same while the process exits. */
-  static createSync(files: Files, path: string, number: number, encoder: FrameEncoder): Journal {
+  static createSync(files: Files, path: string, encoder: FrameEncoder): Journal {
     const log = files.createLogSync(path)
-    const journal = new Journal(files, path, number, log, encoder)
+    const journal = new Journal(files, path, log, encoder)
     try {
       journal.appendSync(encoder.head())
     } catch (error) {

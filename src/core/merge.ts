@@ -6,7 +6,7 @@
  * own requests did elsewhere, whatever the stamps. What has expired is put in its
  * place all the same, because a touch may follow that prolongs it. No I/O.
  */
-import type { Codec } from './codec.js'
+import type { SessionCodec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
 import type { FileHeader } from './header.js'
 import { sameKeys } from './shapes.js'
@@ -15,18 +15,15 @@ import { lengthOf, sameBytes, type Span } from './span.js'
 import type { Table } from './table.js'
 import type { Tombstones } from './tombstones.js'
 
-/** The codec as merging needs it: bodies from another lineage are encoded anew. */
-export type BodyCodec = Pick<Codec, 'encode' | 'decode' | 'adopt' | 'structures'>
-
 /** Where records go. */
 export interface MergeTarget {
   table: Table
   tombstones: Tombstones
-  codec: BodyCodec
+  codec: SessionCodec
   /** The lineage that the codec's structures belong to. */
   lineage: Buffer
   /** Makes a codec for bodies of another lineage. */
-  makeCodec(): BodyCodec
+  makeCodec(): SessionCodec
 }
 
 /** What a merge is told about changes, where anybody wants to know. */
@@ -82,7 +79,7 @@ export interface MergeCounts {
 /** Structures other than those of the target, and the codec of bodies that refer to them. */
 interface Dialect {
   structures: string[][]
-  codec: BodyCodec | undefined
+  codec: SessionCodec | undefined
 }
 
 /** A sink that merges. One for all the files of a recovery, {@link begin} for each. */
@@ -217,7 +214,7 @@ export class Merge implements RecordSink {
     if (slot >= 0 && ((changed && news) || table.stamp(slot) <= stamp)) this.#remove(slot)
     // No secret, but an older file must not bring it back in the place of another.
     if (this.#options.olderFollow && until === 0) this.#noteEvicted(sid, stamp)
-    if (news) tombstones.add(sid, Math.max(stamp, known?.stamp ?? 0), last)
+    if (news) tombstones.add(sid, stamp, last)
   }
 
   clear(stamp: number): void {

@@ -182,10 +182,6 @@ export const nodeFiles: Files = {
     await fsp.rm(path, { force: true })
   },
 
-  removeSync(path) {
-    fs.rmSync(path, { force: true })
-  },
-
   async syncFolder(path) {
     const handle = await fsp.open(dirname(path), 'r').catch(ignoreFolders)
     if (!handle) return

@@ -131,7 +131,7 @@ export interface ResolvedOptions {
   stale: boolean
   flushOnExit: boolean
   /** The first encrypts, all decrypt; empty: no encryption. */
-  encryptionKeys: readonly (string | null)[]
+  encryptionKey: readonly (string | null)[]
   onCorrupt: 'salvage' | 'throw'
   journalMaxRatio: number
   onOwned: 'follow' | 'throw'
@@ -141,13 +141,10 @@ export interface ResolvedOptions {
 }
 
 type OptionName = keyof PersistentMemoryStoreOptions
-type Parsed = Omit<ResolvedOptions, 'encryptionKeys'> & {
-  encryptionKey: readonly (string | null)[]
-}
 type Row<T> = { fallback: () => T; parse: read.Parse<T> }
 
 /** One row per option: where its value comes from if it isn't given, and how it is read if it is. */
-const TABLE: { readonly [K in OptionName]: Row<Parsed[K]> } = {
+const TABLE: { readonly [K in OptionName]: Row<ResolvedOptions[K]> } = {
   checkPeriod: { fallback: () => 600_000, parse: read.periodOrNever },
   snapshotPath: { fallback: () => resolve('sessions.snapshot'), parse: read.filePath },
   snapshotInterval: { fallback: () => 60_000, parse: read.periodOrNever },
@@ -200,14 +197,13 @@ export function resolveOptions(options: unknown): ResolvedOptions {
       throw withCode(new TypeError(message), 'ERR_OPTION_UNKNOWN')
     }
   }
-  const { encryptionKey, ...parsed } = Object.fromEntries(
+  return Object.fromEntries(
     NAMES.map((name) => {
       const value = (given as Record<string, unknown>)[name] ?? null
       const { fallback, parse } = TABLE[name]
       return [name, value === null ? fallback() : parse(value, name)]
     }),
-  ) as unknown as Parsed
-  return { ...parsed, encryptionKeys: encryptionKey }
+  ) as unknown as ResolvedOptions
 }
 
 /**

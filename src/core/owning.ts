@@ -38,8 +38,6 @@ export interface OwningContext {
   onSnapshot: (report: SnapshotReport) => void
   onMerge: (report: MergeReport) => void
   onError: (error: StoreError) => void
-  /** Told the highest stamp read from a file. */
-  observe: (stamp: number) => void
   /** A merge is about to drop the entry in `slot`. */
   removing: (slot: number) => void
 }
@@ -100,11 +98,11 @@ export class Owning {
     if (own.cleared > 0) this.persistence.clear(own.cleared)
     for (const [sid, expires] of own.removals) {
       const slot = table.find(sid)
-      if (slot >= 0) table.restamp(slot, stamps.next(clock.now()))
-      const removal = tombstones.get(sid)
-      const until = Math.max(removal?.until ?? 0, expires)
-      if (slot >= 0) this.persistence.set(slot)
-      else this.persistence.remove(sid, tombstones.add(sid, stamps.next(clock.now()), until))
+      const stamp = stamps.next(clock.now())
+      if (slot >= 0) {
+        table.restamp(slot, stamp)
+        this.persistence.set(slot)
+      } else this.persistence.remove(sid, tombstones.add(sid, stamp, expires))
     }
     for (const sid of own.sets) {
       const slot = table.find(sid)

@@ -72,7 +72,6 @@ export class Pending {
   /** Notes that `sid` is gone; it is about to leave the table, if it is there. */
   remove(sid: string, removal: Removal): void {
     if (!this.#takes()) return
-    this.#waiting.dropGone(sid)
     this.#changes.remove(sid, removal)
   }
 
@@ -105,7 +104,7 @@ export class Pending {
 
   /** The table has been emptied. */
   clear(stamp: number): void {
-    this.#waiting.clear(0)
+    this.#waiting.reset()
     this.#changes.clear(stamp)
     this.#writing.sweep()
   }

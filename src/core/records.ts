@@ -39,15 +39,12 @@ export class RecordReader {
   /**
    * Tells the records of `payload` to `sink`, in order. Records before a malformed one have been
    * told when the MalformedError is thrown.
-   *
-   * @returns how many records were told, definitions not counted
    */
-  read(payload: Buffer, sink: RecordSink): number {
+  read(payload: Buffer, sink: RecordSink): void {
     this.#source = payload
     this.#position = 0
     this.#cookies = []
     this.#expires = this.#stamp = 0
-    let told = 0
     while (this.#position < payload.length) {
       const head = this.#byte()
       const kind = this.#byte()
@@ -65,21 +62,17 @@ export class RecordReader {
         case RecordKind.touch:
           this.#readEntry(brief)
           sink.entry(this.#entry, kind === RecordKind.touch ? undefined : this.#body())
-          told++
           break
         case RecordKind.removal:
           sink.removal(this.#sid(), this.#asStamp(this.#number()), this.#number())
-          told++
           break
         case RecordKind.clear:
           sink.clear(this.#asStamp(this.#number()))
-          told++
           break
         default:
           sink.needs(this.#number())
       }
     }
-    return told
   }
 
   #readEntry(brief: boolean): void {

@@ -24,8 +24,6 @@ import {
   type ReadingContext,
 } from './reading.js'
 
-export { type FileReport, IGNORING, type Positions, readRecords } from './reading.js'
-
 const COMPARED_AT_ONCE = 64 * 1024
 
 /** What a restore found. */

@@ -66,7 +66,7 @@ export class Sessions {
   readonly shapes = new CookieShapes()
   readonly stamps = new Stamps()
   /** What files are read into, and written from. */
-  readonly target: MergeTarget & { codec: SessionCodec }
+  readonly target: MergeTarget
   /** What is told of each change. */
   readonly recorder: Recorder
   /** What is told of sessions that have gone. */

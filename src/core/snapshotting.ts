@@ -15,7 +15,7 @@ import type { Pending } from './pending.js'
 
 /** What a snapshot that was written amounts to. */
 export interface SnapshotReport {
-  /** Live sessions in it. */
+  /** Entries in it: a session that changed while it was written may be told twice (`'snapshot'`). */
   sessions: number
   /** Of the file. */
   bytes: number

@@ -42,14 +42,12 @@ export interface TenureContext {
   clock: Clock
   stamps: Stamps
   shapes: CookieShapes
-  target: MergeTarget & { codec: { frozen: boolean } }
+  target: MergeTarget
   onSnapshot: (report: SnapshotReport) => void
   onOwner: (ownership: Ownership) => void
   onFollow: (ownership: Ownership) => void
   onMerge: (report: MergeReport) => void
   onError: (error: StoreError) => void
-  /** Told the highest stamp read from a file. */
-  observe: (stamp: number) => void
   /** A merge is about to drop the entry in `slot`. */
   removing: (slot: number) => void
   /** A merge has emptied the table at once; this is what was in it. */
@@ -71,7 +69,7 @@ export class Tenure {
 
   constructor(context: TenureContext) {
     this.#context = context
-    this.#keys = new KeyRing(context.options.encryptionKeys)
+    this.#keys = new KeyRing(context.options.encryptionKey)
     this.#lease = new LeaseHolder(context.notes, context.path, context.clock)
     this.#successors = new Successors(context.notes, context.path, context.clock)
   }

@@ -139,6 +139,8 @@ describe('a session that goes', () => {
     changes.sweep()
     at('b')
     expect([changes.swept, [...changes.slots()], changes.empty]).toEqual([true, [], true])
+    changes.sweep()
+    expect(changes.swept).toBe(true)
     changes.reset()
     changes.sweep()
     expect(changes.swept).toBe(false)
@@ -218,4 +220,12 @@ test('many that are gone and could not be told are taken over, but for those set
   })
   before.reset()
   expect(changes.goneCount).toBe(20)
+})
+
+test('many that are gone stay with the notes that are still being written', () => {
+  const { changes, before, remove, told } = notes()
+  for (let i = 0; i < 20; i++) remove(before, `gone ${i}`)
+  changes.restore(before, true)
+  expect(told(before)).toEqual(told(changes))
+  expect(before.goneCount).toBe(20)
 })

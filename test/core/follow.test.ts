@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { KeyRing } from '../../src/core/cipher.js'
 import { Follower } from '../../src/core/follow.js'
 import { recover } from '../../src/core/recover.js'
-import { flipFrames, framesIn } from '../support/damage.js'
+import { flipEntries, flipFrames, framesIn } from '../support/damage.js'
 import { gate, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { contentsOf, shapes, targetOf } from '../support/records.js'
 import { meanwhile, settle, type StubClock } from '../support/stub-clock.js'
@@ -47,7 +47,7 @@ async function follow(
   const one = new Follower(
     {
       ...base,
-      observe: (stamp) => void stamps.push(stamp),
+      stamps: { observe: (stamp) => void stamps.push(stamp) },
       removing: (slot) => void removed.push(target.table.sid(slot)),
       emptied: (gone) => {
         for (let slot = 0; slot < gone.slots; slot++) {
@@ -331,6 +331,18 @@ describe('rotation', () => {
       expect(follower.sids()).toBe('bcd')
     },
   )
+
+  test('takes nothing away by a snapshot that is damaged', async () => {
+    owner = await open({ durability: 'snapshot' })
+    await set('abc')
+    await owner.store.snapshot()
+    follower = await follow(owner.files, owner.clock)
+    await set('d')
+    await owner.store.snapshot()
+    flipEntries(owner.files, PATH)
+    await follower.scan()
+    expect(follower.sids()).toBe('abc')
+  })
 
   test('costs no reading of the whole snapshot where journals tell everything', async () => {
     for (let i = 0; i < 200; i++) await owner.store.set(`s${i}`, shaped(' '.repeat(2000)))

@@ -25,7 +25,7 @@ const JOURNAL = `${PATH}.journal-1`
 
 function create(files: MemoryFiles): Promise<Journal> {
   const encoder = new FrameEncoder(headerOf({ kind: 'journal' }), undefined)
-  return Journal.create(files, JOURNAL, 1, encoder)
+  return Journal.create(files, JOURNAL, encoder)
 }
 
 /** Appends what has changed, as an owner would, and syncs. */
@@ -56,7 +56,7 @@ test('is created with its header, and on disk with its name after the first sync
   const files = new MemoryFiles()
   const target = targetOf()
   const journal = await create(files)
-  expect([journal.bytes, journal.number, journal.generation]).toEqual([HEAD_LENGTH, 1, 1])
+  expect([journal.bytes, journal.generation]).toEqual([HEAD_LENGTH, 1])
   const slot = putSession(target, 'a', { n: 1 })
   await append(journal, target, (pending) => pending.set(slot))
   await append(journal, target, (pending) => pending.set(slot))
@@ -311,7 +311,7 @@ test('while the process exits, writes the same bytes in one go', async () => {
   const slot = target.table.put(recordOf({ sid: 'a' }), target.codec.encode({ n: 1 }))
   await append(await create(files), target, (pending) => pending.set(slot))
   const encoder = new FrameEncoder(headerOf({ kind: 'journal' }), undefined)
-  const journal = Journal.createSync(inOneGo, JOURNAL, 1, encoder)
+  const journal = Journal.createSync(inOneGo, JOURNAL, encoder)
   const pending = new Pending(target.table)
   pending.set(slot)
   for (const frame of journal.frames(target, pending.begin())) journal.appendSync(frame)

@@ -95,6 +95,13 @@ test('a slot that is used again is the last to come out', () => {
   expect(out).toEqual([...slots.slice(1), 0, -1])
 })
 
+test('many come out in the order of their use, however often parts have grown', () => {
+  const index = new LruIndex()
+  for (let slot = 0; slot < 20_000; slot++) index.use(slot)
+  const out = Array.from({ length: 20_000 }, () => index.pop())
+  expect(out).toEqual(Array.from({ length: 20_000 }, (_, slot) => slot))
+})
+
 test('parts do not fill up at the same moment', () => {
   const { set } = LRUCache.prototype
   const sizes = new Map<unknown, number>()

@@ -59,6 +59,13 @@ describe('of two states of a session', () => {
     }
   })
 
+  test('what a file tells of its expiry is what the files hold', () => {
+    const { entry, touch, table } = begin()
+    entry('a', 1)
+    touch('a', 2, LATER + HOUR)
+    expect(table.saved(table.find('a'))).toBe(LATER + HOUR)
+  })
+
   test('at the same stamp the one with a body holds: a touch may be told first', () => {
     const { target, entry, touch } = begin()
     entry('a', 1)
@@ -138,6 +145,7 @@ describe('what was evicted', () => {
     merge.removal('a', 10, 0)
     merge.removal('a', 3, 0)
     entry('a', 5)
+    entry('a', 10)
     expect(contentsOf(target)).toEqual({})
     entry('a', 11)
     expect(Object.keys(contentsOf(target))).toEqual(['a'])
@@ -205,6 +213,7 @@ test('what was cleared where a file was written is left out, and nothing is clea
   const { target, merge, entry } = begin({ cleared: 5 })
   target.table.put(recordOf({ sid: 'here', stamp: 3 }), codec.encode({ v: 3 }))
   entry('before', 4)
+  entry('last', 5)
   merge.clear(5)
   entry('since', 6)
   expect(Object.keys(contentsOf(target)).sort()).toEqual(['here', 'since'])

@@ -257,7 +257,6 @@ describe('what else is done to files', () => {
     await writeFile(path, 'x')
     await files.remove(path)
     await files.remove(path)
-    files.removeSync(path)
     expect(await names()).toEqual([])
   })
 

@@ -31,16 +31,14 @@ const DEFAULTS = {
   noDisposeOnSet: false,
   stale: false,
   flushOnExit: true,
-  encryptionKeys: [],
+  encryptionKey: [],
   onCorrupt: 'salvage',
   journalMaxRatio: 1,
   onOwned: 'follow',
   takeoverTimeout: 60_000,
   watch: true,
 }
-const NAMES = Object.keys(DEFAULTS).map((name) =>
-  name === 'encryptionKeys' ? 'encryptionKey' : name,
-)
+const NAMES = Object.keys(DEFAULTS)
 
 describe('defaults', () => {
   test.each([undefined, null, {}])('of %j', (options) => {
@@ -53,7 +51,7 @@ describe('defaults', () => {
   })
 
   test('are not shared between two stores', () => {
-    expect(resolveOptions({}).encryptionKeys).not.toBe(resolveOptions({}).encryptionKeys)
+    expect(resolveOptions({}).encryptionKey).not.toBe(resolveOptions({}).encryptionKey)
   })
 })
 
@@ -123,14 +121,14 @@ describe('values that are taken', () => {
       ['new', 'old'],
     ],
   ])('encryptionKey: one or several', (given, expected) => {
-    expect(resolveOptions({ encryptionKey: given }).encryptionKeys).toEqual(expected)
+    expect(resolveOptions({ encryptionKey: given }).encryptionKey).toEqual(expected)
   })
 
   test('a list of keys that changes later changes nothing', () => {
     const keys = ['one']
-    const { encryptionKeys } = resolveOptions({ encryptionKey: keys })
+    const { encryptionKey } = resolveOptions({ encryptionKey: keys })
     keys.push('two')
-    expect(encryptionKeys).toEqual(['one'])
+    expect(encryptionKey).toEqual(['one'])
   })
 
   test('options from a class with inherited fields', () => {

@@ -181,5 +181,10 @@ describe('pauses after failures', () => {
     backOff.wait(() => calls++)
     await clock.advance(120_000)
     expect([calls, backOff.waiting, clock.timers]).toEqual([1, false, 0])
+    // The one that is waited for is the last.
+    backOff.wait(() => (calls += 10))
+    backOff.wait(() => (calls += 100))
+    await clock.advance(120_000)
+    expect([calls, clock.timers]).toEqual([101, 0])
   })
 })

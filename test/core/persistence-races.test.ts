@@ -85,6 +85,27 @@ describe('a flush is over when everything before it is on disk', () => {
   })
 })
 
+test('a sync that fails while a snapshot is written is not made up for by that one', async () => {
+  const stage = await open({ durability: 'always' })
+  const { store, files, clock } = stage
+  await store.set('a', sessionOf())
+  const { opened, open: release } = gate()
+  files.hold = (operation) => (operation === 'rename' ? opened : undefined)
+  const snapshot = store.snapshot()
+  await settle()
+  files.fail = (operation) => (operation === 'sync' ? errno('EIO') : undefined)
+  await expect(store.set('b', sessionOf())).rejects.toMatchObject({ code: 'ERR_WRITE' })
+  files.fail = () => undefined
+  const written = files.count('rename')
+  release()
+  await snapshot
+  await settle(40)
+  expect(files.count('rename')).toBe(written + 2)
+  await clock.advance(2000)
+  expect(store.stats().unsaved).toBe(false)
+  expect(await sidsIn(await afterPowerCut(stage))).toEqual(['a', 'b'])
+})
+
 test('what waits behind another write is not acknowledged when the files are lost meanwhile', async () => {
   const stage = await open({ durability: 'always' })
   const { store, files, clock, notes } = stage

@@ -5,15 +5,15 @@
 import fc from 'fast-check'
 import type { Changes } from '../../src/core/changes.js'
 import { type FrameCipher, KeyRing } from '../../src/core/cipher.js'
-import { Codec } from '../../src/core/codec.js'
+import { Codec, type SessionCodec } from '../../src/core/codec.js'
 import { type CookieShape, CookieShapes, shapeText } from '../../src/core/cookie.js'
 import type { EntryRecord, FrameKind, RecordSink } from '../../src/core/format.js'
 import { RecordWriter } from '../../src/core/record-writer.js'
 import { FramedFile } from '../../src/core/framed-file.js'
 import { FrameEncoder } from '../../src/core/frames.js'
 import type { FileHeader } from '../../src/core/header.js'
-import { type BodyCodec, Merge, type MergeOptions, type MergeTarget } from '../../src/core/merge.js'
-import { readRecords } from '../../src/core/recover.js'
+import { Merge, type MergeOptions, type MergeTarget } from '../../src/core/merge.js'
+import { readRecords } from '../../src/core/reading.js'
 import type { Span } from '../../src/core/span.js'
 import { Table } from '../../src/core/table.js'
 import { type Removal, Tombstones } from '../../src/core/tombstones.js'
@@ -93,14 +93,14 @@ export function targetOf(limits = { max: 0, maxBytes: 0 }): MergeTarget & { evic
 }
 
 /** Encodes sessions of one shape until it is shared; returns a body that needs the structure. */
-export function teach(codec: BodyCodec, data: object): string {
+export function teach(codec: SessionCodec, data: object): string {
   const known = codec.structures.length
   for (let i = 0; i < 1000 && codec.structures.length === known; i++) codec.encode(data)
   return textOf(codec.encode(data))
 }
 
 /** The structures of a codec as a file would tell them. */
-export function structuresOf(codec: BodyCodec): string[][] {
+export function structuresOf(codec: SessionCodec): string[][] {
   return codec.structures.map((keys) => [...keys])
 }
 
