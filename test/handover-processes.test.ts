@@ -145,7 +145,7 @@ test('a process ends when it has nothing else to do, waiting or not', async () =
   const { stdout, stderr } = await run('second')
   expect(stdout).toBe('successor\n')
   // With what it changed it can't but say so.
-  expect(stderr).toMatch(/ERR_OWNED.*1 session.* not been written/s)
+  expect(stderr).toMatch(/ERR_OWNED.*Not written: 1 session changed here/s)
   await owner.end('SIGTERM')
   expect(await sidsOf(await openAt(path, never))).toEqual(['of-first'])
 })

@@ -93,6 +93,12 @@ export function warn(code: WarningCode | StoreErrorCode, message: string): void 
   process.emitWarning(message, { type: 'PersistentMemoryStoreWarning', code })
 }
 
+/** What to do where the system denies something. */
+export function remedyOf(code: string | undefined): string {
+  const denied = code === 'EACCES' || code === 'EPERM'
+  return denied ? '. Give the rights to the user that this process runs as' : ''
+}
+
 /** `1 session`, `2 sessions`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`

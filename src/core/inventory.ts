@@ -3,7 +3,7 @@
  * opened and why, and reads no records.
  */
 import type { KeyRing } from './cipher.js'
-import { StoreError } from './errors.js'
+import { remedyOf, StoreError } from './errors.js'
 import { type Files, isMissing } from './file.js'
 import { FramedFile } from './framed-file.js'
 import type { FileHeader } from './header.js'
@@ -140,8 +140,6 @@ function named(encoding: FileHeader['encoding']): string {
 
 function cannotOpen(path: string, cause: unknown): StoreError {
   const { code } = cause as NodeJS.ErrnoException
-  return new StoreError('ERR_OPEN', `Expected to read ${path}, found ${code ?? 'an error'}`, {
-    path,
-    cause,
-  })
+  const message = `Expected to read ${path}, found ${code ?? 'an error'}${remedyOf(code)}`
+  return new StoreError('ERR_OPEN', message, { path, cause })
 }

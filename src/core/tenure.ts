@@ -9,7 +9,7 @@ import cluster from 'node:cluster'
 import { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
 import type { CookieShapes } from './cookie.js'
-import { StoreError } from './errors.js'
+import { remedyOf, StoreError } from './errors.js'
 import { type Files, siblingPath } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
@@ -214,7 +214,7 @@ export class Tenure {
       await files.makeFolder(path)
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException
-      const message = `Expected a folder for ${path}, found ${code}`
+      const message = `Expected a folder for ${path}, found ${code}${remedyOf(code)}`
       throw new StoreError('ERR_OPEN', message, { path, cause })
     }
   }
@@ -227,7 +227,7 @@ export class Tenure {
     } catch (cause) {
       const { code = 'an error' } = cause as NodeJS.ErrnoException
       if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
-        const message = `Expected a folder to write ${path} in, found ${code}. Give this process the rights`
+        const message = `Expected a folder to write ${path} in, found ${code}${remedyOf(code)}`
         throw new StoreError('ERR_OPEN', message, { path, cause })
       }
       const message = `Expected to write beside ${path}, found ${code}. Sessions are served from memory; writing is tried again`
