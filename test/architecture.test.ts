@@ -48,6 +48,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
         'core/codec',
         'core/flatten',
         'core/inflate',
+        'core/json-view',
         'core/serializer-codec',
         'core/shapes',
         'core/token-reader',
@@ -57,7 +58,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
       ['core/lifetime'],
       ['core/disposals'],
       ['core/table', 'core/rows', 'core/slab'],
-      ['core/file', 'core/node-files', 'core/notes'],
+      ['core/file', 'core/node-files', 'core/log-files', 'core/notes'],
       ['core/liveness', 'core/dating', 'core/process-identity'],
       ['core/watch'],
     ],
@@ -117,8 +118,8 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
 
 /** Which packages may be imported, and by whom. */
 const OUTSIDE: Record<string, readonly string[]> = {
-  'node:fs': ['core/node-files', 'core/notes', 'core/process-identity'],
-  'node:fs/promises': ['core/node-files', 'core/notes'],
+  'node:fs': ['core/node-files', 'core/log-files', 'core/notes', 'core/process-identity'],
+  'node:fs/promises': ['core/node-files', 'core/log-files', 'core/notes'],
   'write-file-atomic': ['core/node-files'],
   chokidar: ['core/watch'],
   'lru-cache': ['core/lru-index'],

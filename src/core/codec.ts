@@ -9,8 +9,9 @@
  * A body is a MessagePack number, an array of tokens packed by msgpackr, and the text (tokens.ts).
  */
 import { StoreError, withCode } from './errors.js'
-import { asJsonSees, explainDepth, Flattening, TooDeepError, TooManyError } from './flatten.js'
+import { Flattening, TooDeepError, TooManyError } from './flatten.js'
 import { Inflater, NoSessionError } from './inflate.js'
+import { asJsonSees, explainDepth } from './json-view.js'
 import {
   type Packer,
   Packr,

@@ -1,6 +1,6 @@
 /**
- * The files that hold sessions, over node:fs. The notes beside them are notes.ts's; watch.ts and
- * process-identity.ts only look.
+ * The files that hold sessions, over node:fs. Those that grow are log-files.ts's, the notes beside them
+ * notes.ts's; watch.ts and process-identity.ts only look.
  *
  * In come paths and bytes. It knows nothing of sessions or formats, and never retries: what an error
  * means is the caller's to say.
@@ -11,7 +11,8 @@ import * as fsp from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import writeFileAtomic from 'write-file-atomic'
-import { type Files, isMissing, type LogFile, UNSEEN } from './file.js'
+import { type Files, isMissing, UNSEEN } from './file.js'
+import { createLog, createLogSync, writeAllSync } from './log-files.js'
 
 /** Only the owner may read what sessions hold. */
 const MODE = 0o600
@@ -116,13 +117,12 @@ export const nodeFiles: Files = {
     return bytes
   },
 
-  async createLog(path, prompt = false) {
-    const flag = prompt ? PROMPT_FLAG : 0
-    return log(path, await fsp.open(path, LOG_FLAGS | flag, MODE), flag !== 0)
+  createLog(path, prompt = false) {
+    return createLog(path, MODE, prompt)
   },
 
   createLogSync(path) {
-    return logSync(path, fs.openSync(path, LOG_FLAGS, MODE))
+    return createLogSync(path, MODE)
   },
 
   async keep(path, kept) {
@@ -228,48 +228,6 @@ export function outliveSizeLimit(): void {
   process.on('SIGXFSZ', ignore)
 }
 
-// Every write goes to the end as it is then: a second writer could not overwrite the first.
-const LOG_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL
-
-/**
- * Makes write and sync one call, whose end the loop has to notice once instead of twice. Elsewhere
- * the flag does not exist, or, as on macOS, does not reach the platters as a sync does.
- */
-const PROMPT_FLAG = process.platform === 'linux' ? constants.O_DSYNC : 0
-
-function log(path: string, handle: fsp.FileHandle, prompt: boolean): LogFile {
-  return {
-    path,
-    prompt,
-    append: (data) => writeAll(handle.fd, data),
-    sync: () => handle.datasync(),
-    close: () => handle.close(),
-    appendSync: (data) => writeAllSync(handle.fd, data),
-    syncSync: () => fs.fdatasyncSync(handle.fd),
-  }
-}
-
-function logSync(path: string, fd: number): LogFile {
-  return {
-    path,
-    prompt: false,
-    append: settled((data: Uint8Array) => writeAllSync(fd, data)),
-    sync: settled(() => fs.fdatasyncSync(fd)),
-    close: settled(() => fs.closeSync(fd)),
-    appendSync: (data) => writeAllSync(fd, data),
-    syncSync: () => fs.fdatasyncSync(fd),
-  }
-}
-
-/** The same as a promise. */
-function settled<A extends unknown[]>(act: (...args: A) => void): (...args: A) => Promise<void> {
-  return (...args) =>
-    new Promise((resolve) => {
-      act(...args)
-      resolve()
-    })
-}
-
 async function fill(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
   // write-file-atomic calls it after the process id, which is 1 in every container: one who was
   // stopped amid a snapshot and goes on may have a file of this name open.
@@ -294,24 +252,6 @@ async function fill(path: string, chunks: AsyncIterable<Uint8Array>): Promise<nu
   } finally {
     await handle.close()
   }
-}
-
-function writeAll(fd: number, data: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const write = (from: number) => {
-      fs.write(fd, data, from, data.length - from, null, (error, written) => {
-        if (error) reject(error)
-        else if (from + written < data.length) write(from + written)
-        else resolve()
-      })
-    }
-    write(0)
-  })
-}
-
-function writeAllSync(fd: number, data: Uint8Array): void {
-  let written = 0
-  while (written < data.length) written += fs.writeSync(fd, data, written, data.length - written)
 }
 
 /** Digits, as write-file-atomic has them: whoever clears up behind a kill knows them by that. */
