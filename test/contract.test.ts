@@ -280,7 +280,7 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
         void store.set('a', sessionOf())
         await new Promise((resolve) => setTimeout(resolve, 5))
         expect(unhandled).toEqual([])
-        await expect(store.destroy('a')).rejects.toThrow()
+        await expect(store.destroy('a')).rejects.toMatchObject({ code: 'ERR_CLOSED' })
       } finally {
         process.off('unhandledRejection', note)
       }

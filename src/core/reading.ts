@@ -27,7 +27,7 @@ export interface FileReport {
   state: 'whole' | 'torn' | 'damaged' | 'foreign' | 'missing'
   generation: number
   bytes: number
-  /** Records kept. */
+  /** Records read. */
   records: number
   /** Stretches that could not be read, in bytes from the start of the file. */
   damage: { offset: number; bytes: number }[]
