@@ -18,7 +18,6 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const never = { snapshotInterval: 0, checkPeriod: 0 } as const
 const KEY = 'a key that is long enough'
 
-let path: string
 /** Notes as they would be if another process had left them. */
 const elsewhere: Notes = {
   ...nodeNotes,
@@ -29,6 +28,7 @@ const elsewhere: Notes = {
   },
 }
 
+let path: string
 let owner: Opened
 let successor: Opened
 

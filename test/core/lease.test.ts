@@ -9,7 +9,7 @@ import { LeaseHolder } from '../../src/core/lease.js'
 import { nodeNotes, type Note, type Notes } from '../../src/core/notes.js'
 import { ownIdentity } from '../../src/core/process-identity.js'
 import { MemoryNotes } from '../support/memory-notes.js'
-import { StubClock } from '../support/stub-clock.js'
+import { elapsed, StubClock } from '../support/stub-clock.js'
 
 const PATH = '/sessions/s'
 const lost = expect.objectContaining({ code: 'ERR_LEASE_LOST', path: PATH })
@@ -43,13 +43,6 @@ function rewrite(fields: Record<string, unknown>) {
 async function heldBy(fields: Record<string, unknown>): Promise<void> {
   await holder().acquire()
   rewrite(fields)
-}
-
-/** Moves the time that has passed, which no clock can set. */
-function elapsed() {
-  let now = 1_000_000
-  vi.spyOn(performance, 'now').mockImplementation(() => now)
-  return (ms: number) => void (now += ms)
 }
 
 describe('a lease', () => {

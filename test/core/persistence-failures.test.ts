@@ -11,7 +11,9 @@ import { MemoryNotes } from '../support/memory-notes.js'
 import { flipFrames } from '../support/damage.js'
 import {
   afterKill,
+  afterPowerCut,
   begin,
+  halfSynced,
   open,
   restart,
   sessionOf,
@@ -347,12 +349,8 @@ describe('attempts', () => {
 })
 
 test('what was appended before an error and not yet synced is synced all the same', async () => {
-  const stage = await open()
+  const stage = await halfSynced()
   const { store, files, clock } = stage
-  await store.set('a', sessionOf())
-  await clock.advance(0)
-  await store.set('b', sessionOf())
-  await clock.advance(300)
   // Neither appending nor cutting works for a moment.
   files.fail = (operation) =>
     operation === 'append' || operation === 'truncate' ? errno('EIO') : undefined
@@ -361,11 +359,7 @@ test('what was appended before an error and not yet synced is synced all the sam
   files.fail = () => undefined
   await clock.advance(5 * SECOND)
   await store.flush()
-  const powerLoss = files.fork()
-  for (const path of powerLoss.contents.keys()) {
-    powerLoss.contents.set(path, files.synced.get(path) ?? Buffer.alloc(0))
-  }
-  expect(await sidsIn(await open({}, { files: powerLoss }))).toEqual(['a', 'b', 'c'])
+  expect(await sidsIn(await afterPowerCut(stage))).toEqual(['a', 'b', 'c'])
 })
 
 test('one journal write is under way at most, whatever is asked for', async () => {

@@ -2,12 +2,14 @@
  * What happens while something else is being written, and must not be lost between the two.
  */
 import { describe, expect, test } from 'vitest'
-import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
+import { errno, gate, PATH } from '../support/memory-files.js'
 import { HOUR } from '../support/records.js'
 import { settle } from '../support/stub-clock.js'
 import {
   afterKill,
+  afterPowerCut,
   endsIn,
+  halfSynced,
   open,
   restart,
   sessionOf,
@@ -15,23 +17,10 @@ import {
   type Stage,
 } from '../support/stores.js'
 
-/** A store on what a power cut leaves: files as they were last synced. */
-function afterPowerCut({ files }: Stage, options = {}): Promise<Stage> {
-  const disk: MemoryFiles = files.fork()
-  for (const path of disk.contents.keys()) {
-    disk.contents.set(path, files.synced.get(path) ?? Buffer.alloc(0))
-  }
-  return open(options, { files: disk })
-}
-
 describe('a flush is over when everything before it is on disk', () => {
   test('though a new generation began in between', async () => {
-    const stage = await open()
-    const { store, files, clock } = stage
-    await store.set('a', sessionOf())
-    await clock.advance(0)
-    await store.set('b', sessionOf())
-    await clock.advance(300)
+    const stage = await halfSynced()
+    const { store, files } = stage
     const { opened, open: release } = gate()
     files.hold = (operation) => (operation === 'write' ? opened : undefined)
     const snapshot = store.snapshot()
@@ -43,13 +32,8 @@ describe('a flush is over when everything before it is on disk', () => {
   })
 
   test('though a new generation began in between, and its first sync failed', async () => {
-    const stage = await open()
-    const { store, files, clock } = stage
-    await store.set('a', sessionOf())
-    await clock.advance(0)
-    await store.set('b', sessionOf())
-    // Appended, and not synced.
-    await clock.advance(300)
+    const stage = await halfSynced()
+    const { store, files } = stage
     const { opened, open: release } = gate()
     let left = 1
     files.hold = (operation) => (operation === 'sync' ? opened : undefined)

@@ -1,23 +1,20 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Successors } from '../../src/core/successors.js'
 import { MemoryNotes } from '../support/memory-notes.js'
-import { StubClock } from '../support/stub-clock.js'
+import { elapsed, StubClock } from '../support/stub-clock.js'
 
 const PATH = '/sessions/s'
 
 let notes: MemoryNotes
 let clock: StubClock
 let successors: Successors
-/** Moves the time that has passed, which no clock can set. */
 let pass: (ms: number) => void
 
 beforeEach(() => {
   notes = new MemoryNotes()
   clock = new StubClock()
   successors = new Successors(notes, PATH, clock)
-  let now = 1_000_000
-  pass = (ms) => void (now += ms)
-  vi.spyOn(performance, 'now').mockImplementation(() => now)
+  pass = elapsed()
 })
 
 afterEach(() => vi.restoreAllMocks())

@@ -59,10 +59,30 @@ export async function open(
   return stage
 }
 
+/** A store with a session `a` on disk, and `b` appended and not synced yet. */
+export async function halfSynced(): Promise<Stage> {
+  const stage = await open()
+  const { store, clock } = stage
+  await store.set('a', sessionOf())
+  await clock.advance(0)
+  await store.set('b', sessionOf())
+  await clock.advance(300)
+  return stage
+}
+
 /** Another store on what a kill at this moment leaves on the disk. */
 export function afterKill({ files, clock }: Stage, options: StoreOptions = {}): Promise<Stage> {
   const later = new StubClock(clock.time)
   return open(options, { files: files.fork(), clock: later })
+}
+
+/** A store on what a power cut leaves: files as they were last synced. */
+export function afterPowerCut({ files }: Stage, options = {}): Promise<Stage> {
+  const disk = files.fork()
+  for (const path of disk.contents.keys()) {
+    disk.contents.set(path, files.synced.get(path) ?? Buffer.alloc(0))
+  }
+  return open(options, { files: disk })
 }
 
 /** Closes a store and opens another one on its disk. */

@@ -3,6 +3,7 @@
  * everything that was set off gets its turns of the loop. Waits for real time only where it is used
  * with a real disk.
  */
+import { vi } from 'vitest'
 import type { Clock } from '../../src/core/clock.js'
 
 interface Timer {
@@ -102,4 +103,11 @@ export async function settle(turns = 12): Promise<void> {
   for (let turn = 0; turn < turns; turn++) {
     await new Promise((resolve) => setImmediate(resolve))
   }
+}
+
+/** Moves the time that has passed, which no clock can set. */
+export function elapsed(): (ms: number) => void {
+  let now = 1_000_000
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+  return (ms: number) => void (now += ms)
 }
