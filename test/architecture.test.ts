@@ -84,6 +84,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     aside: true,
     families: [
       ['core/known-files'],
+      ['core/journals'],
       ['core/generations'],
       ['core/health'],
       ['core/journaling'],

@@ -1,31 +1,27 @@
 /**
  * The files of a store by generation: a snapshot, the journals that go with it, the one before.
  *
- * Knows which file comes next, which are still needed, and what order makes that safe: the journal
- * of a new generation is on disk before its snapshot is begun, the snapshot and its folder are on
- * disk before anything older goes. When to write is persistence.ts's to say.
+ * Knows which generation comes next, which files are still needed, and what order makes that safe:
+ * the journal of a new generation is on disk before its snapshot is begun, the snapshot and its
+ * folder are on disk before anything older goes. When to write is persistence.ts's to say.
  */
 import { randomBytes } from 'node:crypto'
 import type { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
-import { type Files, isMissing } from './file.js'
+import { isMissing } from './file.js'
 import { FILE_ID_LENGTH } from './format.js'
 import { FrameEncoder } from './frames.js'
 import type { FileHeader } from './header.js'
-import type { JournalFile } from './inventory.js'
-import { Journal } from './journal.js'
+import { Journals, type JournalsContext } from './journals.js'
 import type { KnownFiles } from './known-files.js'
-import type { Lease } from './lease.js'
 import type { MergeTarget } from './merge.js'
-import { corruptPath, journalPath, previousPath } from './names.js'
+import { corruptPath, previousPath } from './names.js'
 import { inSlices } from './pace.js'
 import type { Recovery } from './recover.js'
 import { snapshotChunks, type SnapshotFooter, type SnapshotSource } from './snapshot.js'
 
 /** What the files are made of. */
-export interface GenerationsContext {
-  files: Files
-  path: string
+export interface GenerationsContext extends JournalsContext {
   clock: Clock
   keys: KeyRing
   target: MergeTarget
@@ -33,21 +29,17 @@ export interface GenerationsContext {
   encoding: FileHeader['encoding']
   /** Whether journals are written beside the snapshots. */
   journaling: boolean
-  durability: 'snapshot' | 'everysec' | 'always'
   /** Which snapshots are ours. */
   known: KnownFiles
-  /** The right to write. Its checks throw where it has been lost. */
-  lease: Lease
   /** Somebody put a file there: it is merged, or copied aside, before the promise resolves. */
   onForeign: (at: string) => Promise<void>
 }
 
 export class Generations {
+  /** The journals beside the snapshots, of those before included. */
+  readonly journals: Journals
   readonly #context: GenerationsContext
   readonly #store: Buffer
-  #journal: Journal | undefined
-  #journals: JournalFile[]
-  #number: number
   /** The generation of new files; that of the snapshot at the path. */
   #generation: number
   #committed: number
@@ -65,9 +57,7 @@ export class Generations {
     this.#store = recovery.store ?? randomBytes(FILE_ID_LENGTH)
     this.#generation = recovery.generation
     this.#committed = recovery.committed
-    this.#number = recovery.journal
-    // A journal that was cut off in its header is copied aside and removed.
-    this.#journals = recovery.journals.filter(({ path }) => context.files.glanceSync(path) !== '')
+    this.journals = new Journals(context, recovery, () => this.#encoder('journal'))
     this.#snapshotBytes = recovery.snapshotBytes
     this.#rekey = recovery.rekey
     this.#refused = recovery.refused
@@ -84,10 +74,8 @@ export class Generations {
   }
 
   /** The journals since the snapshot: how many, and how large. */
-  get journals(): { count: number; bytes: number } {
-    const since = this.#journals.filter(({ generation }) => generation >= this.#committed)
-    const bytes = since.reduce((sum, journal) => sum + journal.bytes, 0)
-    return { count: since.length, bytes }
+  get sinceSnapshot(): { count: number; bytes: number } {
+    return this.journals.since(this.#committed)
   }
 
   /**
@@ -96,35 +84,6 @@ export class Generations {
    */
   forget(): void {
     this.#forgotten++
-  }
-
-  /** The journal to append to. */
-  async journal(): Promise<Journal> {
-    this.#journal ??= await this.#createJournal()
-    return this.#journal
-  }
-
-  /** Whether the journal has been appended to since it was synced. */
-  get unsynced(): boolean {
-    return this.#journal?.unsynced ?? false
-  }
-
-  /**
-   * Gives the current journal up, after an append or a sync that failed, or for good.
-   *
-   * @param cut its end is not whole, and is cut
-   * @returns whether what had been appended before is on disk
-   */
-  async abandon(cut: boolean): Promise<boolean> {
-    const journal = this.#journal
-    this.#journal = undefined
-    if (!journal) return true
-    await journal.close().catch(ignore)
-    if (!cut) return false
-    return this.#context.files.truncate(journal.path, journal.bytes).then(
-      () => true,
-      () => false,
-    )
   }
 
   /**
@@ -137,25 +96,8 @@ export class Generations {
     // Not when re-keying: a journal already begun for it may have the old key, and would be kept.
     if (this.#generation === this.#committed || this.#rekey) this.#generation++
     await this.#context.files.makeFolder(this.#context.path)
-    if (!this.#context.journaling || this.#journal?.generation === this.#generation) return
-    const before = this.#journal
-    try {
-      // What the journal before holds is needed until the snapshot stands.
-      if (before?.unsynced) {
-        await before.sync().catch((error: unknown) => {
-          onBroken()
-          throw error
-        })
-      }
-      this.#journal = undefined
-      const journal = await this.journal()
-      await journal.sync()
-    } catch (error) {
-      await this.abandon(false)
-      throw error
-    } finally {
-      await before?.close().catch(ignore)
-    }
+    if (!this.#context.journaling || this.journals.generation === this.#generation) return
+    await this.journals.rotate(onBroken)
   }
 
   /**
@@ -225,35 +167,9 @@ export class Generations {
     known.know(path, written)
   }
 
-  /**
-   * Appends to a journal while the process exits, or may.
-   *
-   * @param idle the current one has no append under way, which may land before or after
-   */
-  appendSync(idle: boolean, frames: (journal: Journal) => Iterable<Buffer>): void {
-    this.#context.lease.checkSync()
-    const journal = (idle ? this.#journal : undefined) ?? this.#createJournalSync()
-    try {
-      for (const frame of frames(journal)) journal.appendSync(frame)
-      journal.syncSync()
-    } catch (error) {
-      // Should the process live on, nothing may stand behind what an error left.
-      if (journal === this.#journal) this.#journal = undefined
-      throw error
-    } finally {
-      if (journal !== this.#journal) void journal.close().catch(ignore)
-    }
-  }
-
   /** Whether a file has been taken away that a restart would need. */
   get orphaned(): boolean {
-    const { files, known } = this.#context
-    return known.taken || this.#journals.some(({ path }) => files.glanceSync(path) === '')
-  }
-
-  async close(): Promise<void> {
-    await this.#journal?.close()
-    this.#journal = undefined
+    return this.#context.known.taken || this.journals.missing
   }
 
   /** Whether removals have been forgotten that the last snapshot need not know of. */
@@ -294,25 +210,6 @@ export class Generations {
     }
   }
 
-  async #createJournal(): Promise<Journal> {
-    const { files, path, lease, durability } = this.#context
-    await files.makeFolder(path)
-    await lease.check()
-    const journal = await Journal.create(files, ...this.#nextJournal(), durability === 'always')
-    this.#journals.push(journal)
-    return journal
-  }
-
-  #createJournalSync(): Journal {
-    const journal = Journal.createSync(this.#context.files, ...this.#nextJournal())
-    this.#journals.push(journal)
-    return journal
-  }
-
-  #nextJournal(): [path: string, encoder: FrameEncoder] {
-    return [journalPath(this.#context.path, ++this.#number), this.#encoder('journal')]
-  }
-
   #encoder(kind: FileHeader['kind'], tail = false): FrameEncoder {
     const { clock, keys, target, stamps, encoding, journaling, lease } = this.#context
     const id = randomBytes(FILE_ID_LENGTH)
@@ -344,16 +241,6 @@ export class Generations {
     known.commit()
     this.#snapshotBytes = bytes
     this.#rekey = this.#refused = false
-    const superfluous = this.#journals.filter((journal) => journal.generation < previous)
-    this.#journals = this.#journals.filter((journal) => journal.generation >= previous)
-    for (const journal of superfluous) {
-      // One that stays is read again and changes nothing.
-      await files.remove(journal.path).catch(() => this.#journals.push(journal))
-    }
-    if (superfluous.length > 0) await files.syncFolder(path).catch(ignore)
+    await this.journals.removeBefore(previous)
   }
-}
-
-function ignore(): void {
-  // What led here, or what follows, tells more than this.
 }

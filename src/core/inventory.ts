@@ -85,7 +85,11 @@ export async function closeAll({ all }: Pick<Inventory, 'all'>): Promise<void> {
   for (const { file } of all) await file?.close()
 }
 
-async function requireFile({ files, path }: InventoryContext): Promise<void> {
+/** @throws StoreError `ERR_OPEN` where something else than a file is at the path */
+export async function requireFile({
+  files,
+  path,
+}: Pick<InventoryContext, 'files' | 'path'>): Promise<void> {
   const kind = await files.kind(path).catch((cause: unknown) => {
     throw cannotOpen(path, cause)
   })

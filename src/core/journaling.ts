@@ -120,7 +120,7 @@ export class Journaling {
       this.#flushing = immediate().then(() => this.#flush())
       return
     }
-    const urgent = pending.urgent || generations.unsynced
+    const urgent = pending.urgent || generations.journals.unsynced
     if (!urgent && !pending.waiting) return
     if (this.#timer && !urgent) return
     this.#timer?.()
@@ -175,7 +175,7 @@ export class Journaling {
       this.#flushing = next
       this.schedule()
     }
-    const { count, bytes } = generations.journals
+    const { count, bytes } = generations.sinceSnapshot
     const most = Math.max(JOURNAL_LEAST, this.#context.journalMaxRatio * generations.snapshotBytes)
     if (bytes >= most || count > JOURNALS_MOST) snapshotSoon()
   }
@@ -199,12 +199,12 @@ export class Journaling {
     const waited = this.#context.clock.now() - pending.waitingSince
     // Less than nothing where the clock was set back, perhaps by hours.
     if (waited >= SETTLE || waited < 0) pending.settle()
-    if (!pending.urgent && !(sync && generations.unsynced)) return
+    if (!pending.urgent && !(sync && generations.journals.unsynced)) return
     let journal: Journal | undefined
     let appended = false
     const changes = pending.begin()
     try {
-      journal = await generations.journal()
+      journal = await generations.journals.current()
       const frames = journal.frames(this.#context.target, changes)
       for (const some of joined(frames, this.#gathering)) {
         await journal.append(some)
@@ -220,8 +220,8 @@ export class Journaling {
       // After a failed sync the kernel may have dropped what it could not write, and may say so once:
       // to whoever writes next, too.
       const syncing = appended || (journal !== undefined && !isFull(error))
-      const { unsynced } = generations
-      const kept = await generations.abandon(!syncing)
+      const { unsynced } = generations.journals
+      const kept = await generations.journals.abandon(!syncing)
       if ((unsynced && !kept) || generations.orphaned) health.faults++
       throw error
     } finally {

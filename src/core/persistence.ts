@@ -96,7 +96,7 @@ export class Persistence {
 
   /** Bytes of the journals written since the snapshot. */
   get journalBytes(): number {
-    return this.#generations.journals.bytes
+    return this.#generations.sinceSnapshot.bytes
   }
 
   /** Notes that the entry in `slot` was put. */
@@ -166,7 +166,7 @@ export class Persistence {
     this.#lookForDamage()
     if (this.#context.journaling) {
       this.#pending.settle()
-      if (!this.unsaved && !this.#generations.unsynced) return
+      if (!this.unsaved && !this.#generations.journals.unsynced) return
       this.#journaling.hurry()
       await this.durable()
     } else await this.#snapshots.settle()
@@ -199,7 +199,7 @@ export class Persistence {
     // Broken: a whole generation is on its way, with pauses where that fails.
     if (abandoned || broken || !this.#generations.orphaned) return
     this.distrust()
-    void this.#turns.run(() => this.#generations.abandon(false)).then(() => this.renew())
+    void this.#turns.run(() => this.#generations.journals.abandon(false)).then(() => this.renew())
   }
 
   /** The files may hold less than was written to them. */
@@ -215,7 +215,7 @@ export class Persistence {
 
   /** Closes the files without another write. */
   async release(): Promise<void> {
-    await this.#turns.run(() => this.#generations.close())
+    await this.#turns.run(() => this.#generations.journals.close())
   }
 
   /**
@@ -241,7 +241,7 @@ export class Persistence {
     const { journaling } = this.#context
     this.#pending.settle()
     const underWay = !journaling && this.#snapshots.running !== undefined
-    if (!this.unsaved && !this.#generations.unsynced && !underWay) return
+    if (!this.unsaved && !this.#generations.journals.unsynced && !underWay) return
     if (!journaling || this.#health.broken) {
       try {
         this.#generations.writeSync()
@@ -269,7 +269,7 @@ export class Persistence {
   #appendSync(idle: boolean): void {
     this.#pending.tellAll((changes) => {
       const frames = (journal: Journal) => journal.frames(this.#context.target, changes)
-      this.#generations.appendSync(idle, frames)
+      this.#generations.journals.appendSync(idle, frames)
     })
   }
 

@@ -153,16 +153,15 @@ async function readSnapshot(
   }
   let footer: SnapshotFooter | undefined
   let entriesFrom = 0
-  const before = reading.merge.counts.records
-  const { undecodable } = reading.merge.counts
-  const scan = await readRecords(context, file, reading.merge, (kind, payload, sequence) => {
+  const onFrame = (kind: FrameKind, payload: Buffer, sequence: number) => {
     if (kind === FrameKind.records) entriesFrom ||= sequence
     else if (kind === FrameKind.footer) footer = decodeFooter(payload)
-  })
-  const damage = [...headDamage(file), ...scan.damage, ...(scan.torn ? [scan.torn] : [])]
-  if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
-  if (!footer && !scan.torn)
+  }
+  const { scan, records, damage } = await readEntries(context, file, reading.merge, onFrame)
+  if (scan.torn) damage.push(scan.torn)
+  else if (!footer) {
     damage.push({ offset: scan.end, bytes: 0, sequence: scan.sequence, next: Infinity })
+  }
   const lost = damage.filter(({ sequence }) => sequence > 0)
   const { tailFrom } = footer ?? { tailFrom: 0 }
   const removalsWhole = lost.every(
@@ -174,7 +173,7 @@ async function readSnapshot(
   reading.damaged += damage.length
   reading.reports.push(
     report(opened, damage.length > 0 ? 'damaged' : 'whole', {
-      records: reading.merge.counts.records - before,
+      records,
       damage: damage.map(stretch),
     }),
   )
@@ -195,25 +194,35 @@ async function readJournal(
     reading.reports.push(report(opened, torn ? 'torn' : 'damaged', { damage }))
     return
   }
-  const before = reading.merge.counts.records
-  const undecodable = reading.merge.counts.undecodable
-  const scan = await readRecords(context, file, reading.merge)
+  const { scan, records, damage } = await readEntries(context, file, reading.merge)
   reading.positions.set(opened.path, {
     id: file.header.id,
     offset: scan.end,
     sequence: scan.sequence,
   })
-  const damage = [...headDamage(file), ...scan.damage]
-  if (reading.merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
   const torn = scan.torn !== undefined || tornInHead(file)
   const state = damage.length > 0 ? 'damaged' : torn ? 'torn' : 'whole'
   reading.damaged += damage.length
   reading.reports.push(
     report(opened, state, {
-      records: reading.merge.counts.records - before,
+      records,
       damage: [...damage, ...(scan.torn ? [scan.torn] : [])].map(stretch),
     }),
   )
+}
+
+/** Reads one file into the table. @returns its records, and its damage but for a torn end */
+async function readEntries(
+  context: ReadingContext,
+  file: FramedFile,
+  merge: Merge,
+  onFrame?: (kind: FrameKind, payload: Buffer, sequence: number) => void,
+): Promise<{ scan: FrameScan; records: number; damage: Damage[] }> {
+  const { records, undecodable } = merge.counts
+  const scan = await readRecords(context, file, merge, onFrame)
+  const damage = [...headDamage(file), ...scan.damage]
+  if (merge.counts.undecodable > undecodable) damage.push(lostStructures(file))
+  return { scan, records: merge.counts.records - records, damage }
 }
 
 /** Reads the records of an opened file into a sink, which is told of the file where it asks for that. */

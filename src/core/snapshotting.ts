@@ -199,9 +199,9 @@ export class Snapshotting {
       if (this.unsaved || this.#parts.health.broken) this.soon()
       return
     }
-    const { journals, snapshotBytes } = this.#parts.generations
+    const { sinceSnapshot, snapshotBytes } = this.#parts.generations
     // With a journal, nothing is gained by writing everything for a few changes.
-    const { count, bytes } = journals
+    const { count, bytes } = sinceSnapshot
     const worth = snapshotBytes < SNAPSHOT_SMALL || bytes * 2 >= snapshotBytes
     if (count > 0 && bytes > count * HEAD_LENGTH && worth) this.soon()
   }

@@ -13,6 +13,7 @@ import { remedyOf, StoreError } from './errors.js'
 import { type Files, siblingPath } from './file.js'
 import type { MergeReport } from './follow.js'
 import type { FileHeader } from './header.js'
+import { requireFile } from './inventory.js'
 import { LeaseHolder } from './lease.js'
 import type { MergeTarget, OwnChanges } from './merge.js'
 import { isLeftover } from './names.js'
@@ -141,6 +142,8 @@ export class Tenure {
     const { path, options, stamps, target } = this.#context
     target.codec.frozen = true
     await this.#makeFolder()
+    // Before anything is written beside it.
+    await requireFile(this.#context)
     const owner = (this.#found = await this.#acquire())
     if (owner && owner.pid > 0 && options.onOwned === 'throw') throw ownedError(path, owner)
     if (cluster.isWorker) warnOfCluster()

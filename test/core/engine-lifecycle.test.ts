@@ -155,6 +155,15 @@ describe('where the files can not be opened', () => {
     },
   )
 
+  test('a path that names a folder leaves nothing beside it', async () => {
+    const files = new MemoryFiles()
+    files.kind = () => Promise.resolve('folder')
+    const { store, notes } = begin({}, { files })
+    await expect(store.ready()).rejects.toMatchObject({ code: 'ERR_OPEN', path: PATH })
+    await store.close()
+    expect([...notes.notes.keys()]).toEqual([])
+  })
+
   test('an error of the disk has the code of one, and tells the cause', async () => {
     const files = await filled()
     files.fail = (operation) => (operation === 'open' ? errno('EACCES') : undefined)
