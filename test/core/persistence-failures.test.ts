@@ -308,6 +308,17 @@ describe('attempts', () => {
     expect(pauses.slice(0, 8)).toEqual([1, 2, 4, 8, 16, 32, 60, 60])
   })
 
+  test('come after the shortest pause again once one has succeeded', async () => {
+    const { store, files, clock } = await open()
+    for (let round = 0; round < 2; round++) {
+      failing(files, 'append', 'ENOSPC', 'journal', 3)
+      await store.set('a', sessionOf({ round }))
+      // At once, and 1, 2 and 4 seconds later.
+      await clock.advance(8 * SECOND)
+      expect(store.stats().unsaved).toBe(false)
+    }
+  })
+
   test("keep nobody waiting: with 'always' a change during a pause is refused at once", async () => {
     const { store, files, clock } = await open({ durability: 'always' })
     failing(files, 'append', 'ENOSPC')
@@ -333,6 +344,37 @@ describe('attempts', () => {
     const killed = await sidsIn(await afterKill(stage))
     expect(killed).toContain('a')
     expect(killed.includes('b')).toBe(told === 'done')
+  })
+
+  test('that a snapshot has ended the pause before go on with what came meanwhile', async () => {
+    const stage = await open()
+    const { store, files, clock } = stage
+    failing(files, 'append', 'ENOSPC', 'journal', 5)
+    await store.set('a', sessionOf())
+    // The next one is ten seconds away.
+    await clock.advance(20 * SECOND)
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'rename' ? opened : undefined)
+    const snapshot = store.snapshot()
+    await settle()
+    await store.set('b', sessionOf())
+    release()
+    await snapshot
+    await clock.advance(SECOND)
+    expect(await sidsIn(await afterKill(stage))).toEqual(['a', 'b'])
+  })
+
+  test('are no more where a snapshot that somebody asked for has made up for them', async () => {
+    const { store, files, clock } = await open({
+      durability: 'snapshot',
+      snapshotInterval: 10 * SECOND,
+    })
+    failing(files, 'rename', 'EACCES', '', 1)
+    await store.set('a', sessionOf())
+    await clock.advance(10 * SECOND)
+    await store.snapshot()
+    await clock.advance(60 * SECOND)
+    expect(files.count('rename')).toBe(1)
   })
 
   test('of the background snapshot are made again, and told', async () => {
@@ -409,6 +451,13 @@ describe.each(['snapshot', 'everysec', 'always'] as const)(
       expect(store.stats().unsaved).toBe(true)
     })
 
+    test('are an error to whoever asks for a write, changed or not; closing is none', async () => {
+      const { store } = await lost(() => undefined)
+      const lease = 'ERR_LEASE_LOST'
+      expect(await outcomes([store.flush(), store.snapshot()])).toEqual([lease, lease])
+      expect(await outcomes([store.close()])).toEqual(['done'])
+    })
+
     test('are not replaced by a snapshot', async () => {
       const { store, files, notes } = await open({ durability })
       await store.set('a', sessionOf())
@@ -429,6 +478,47 @@ describe.each(['snapshot', 'everysec', 'always'] as const)(
     })
   },
 )
+
+describe('a process that finds its files taken over', () => {
+  test('makes no journal any more', async () => {
+    const { store, files, clock, notes, errors } = await open()
+    await notes.create(`${PATH}.lease-2`, () => '')
+    await store.set('a', sessionOf())
+    await clock.advance(300)
+    expect([files.names(), errors.map(({ code }) => code)]).toEqual([[], ['ERR_LEASE_LOST']])
+  })
+
+  test.each([
+    ['what was changed just before', () => undefined],
+    ['what could not be written', (files: MemoryFiles) => failing(files, 'append', 'ENOSPC')],
+    ['what could not be synced', (files: MemoryFiles) => failing(files, 'sync', 'EIO')],
+  ])('has nothing left to do for %s', async (_, disturb) => {
+    const { store, files, clock, notes, errors } = await open({ snapshotInterval: 60 * SECOND })
+    await store.set('a', sessionOf())
+    await clock.advance(1900)
+    disturb(files)
+    for (const sid of 'bc') {
+      await store.set(sid, sessionOf())
+      await clock.advance(10)
+    }
+    await notes.create(`${PATH}.lease-2`, () => '')
+    await clock.advance(100)
+    expect(errors.at(-1)).toMatchObject({ code: 'ERR_LEASE_LOST' })
+    expect(clock.timers).toBe(0)
+  })
+})
+
+test('a process that finds its files taken over looks at nothing more that is put there', async () => {
+  const { store, files, clock, notes, errors } = await open({ watch: true })
+  files.contents.set(PATH, Buffer.from('something of an operator'))
+  // It has been noticed, and has to come to rest.
+  await clock.advance(2050)
+  await notes.create(`${PATH}.lease-2`, () => '')
+  await store.set('a', sessionOf())
+  await clock.advance(5 * SECOND)
+  expect(errors.map(({ code }) => code)).toEqual(['ERR_LEASE_LOST'])
+  expect([files.names(), clock.timers]).toEqual([['s.snapshot'], 0])
+})
 
 describe('closing', () => {
   test('with a disk that fails tells why, lets go of everything, and says so again', async () => {
@@ -457,21 +547,43 @@ describe('closing', () => {
     expect(await sidsIn(await open({}, { files }))).toEqual(['a', 'b'])
   })
 
+  test('lets nobody else have the files before the snapshot that was asked for stands', async () => {
+    const { store, files } = await open()
+    await store.set('a', sessionOf())
+    const { opened, open: release } = gate()
+    files.hold = (operation) => (operation === 'rename' ? opened : undefined)
+    const snapshot = store.snapshot()
+    await settle()
+    let over = false
+    const closed = store.close().then(() => (over = true))
+    await settle(40)
+    expect(over).toBe(false)
+    release()
+    await Promise.all([snapshot, closed])
+  })
+
   test.each([
     ['gives a snapshot up that journals make superfluous', false],
     ['finishes one that somebody has asked for', true],
   ])('%s', async (_, asked) => {
-    const { store, files, clock } = await open({ snapshotInterval: 60_000 })
+    const { store, files, clock, errors } = await open({ snapshotInterval: 60_000 })
     for (let i = 0; i < 3000; i++) await store.set(`${i}`, sessionOf({ t: ' '.repeat(300) }))
     await store.flush()
     const { opened, open: release } = gate()
-    files.hold = (operation) => (operation === 'write' ? opened : undefined)
-    const snapshot = asked ? store.snapshot() : clock.advance(60_000)
-    await settle()
+    let begun = false
+    files.hold = (operation) => {
+      if (operation !== 'write') return undefined
+      begun = true
+      return opened
+    }
+    const snapshot = asked ? store.snapshot() : undefined
+    await (asked ? settle() : clock.advance(60_000))
+    expect(begun).toBe(true)
     const closed = store.close()
     release()
     await closed
     if (asked) expect(await snapshot).toMatchObject({ sessions: 3000 })
+    expect([store.stats().snapshot?.error, errors]).toEqual([undefined, []])
     expect(files.contents.has(PATH)).toBe(asked)
     expect(await (await open({}, { files })).store.length()).toBe(3000)
   })

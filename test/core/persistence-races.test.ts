@@ -92,7 +92,7 @@ test('a sync that fails while a snapshot is written is not made up for by that o
 
 test('what waits behind another write is not acknowledged when the files are lost meanwhile', async () => {
   const stage = await open({ durability: 'always' })
-  const { store, files, clock, notes } = stage
+  const { store, files, clock, notes, errors } = stage
   await store.set('a', sessionOf())
   const { opened, open: release } = gate()
   files.hold = (operation, name) =>
@@ -107,6 +107,7 @@ test('what waits behind another write is not acknowledged when the files are los
   release()
   const lost = { status: 'rejected', reason: { code: 'ERR_LEASE_LOST' } }
   expect(await answers).toMatchObject([lost, lost])
+  expect(errors.map(({ code }) => code)).toEqual(['ERR_LEASE_LOST'])
 })
 
 describe('of a touch and a set of one session', () => {

@@ -118,6 +118,15 @@ describe('touches', () => {
     expect(changesIn(stage.files)).toEqual(['set a', 'touch a'])
   })
 
+  test('that wait have their record after that minute, whatever is written meanwhile', async () => {
+    const stage = await begin(HOUR)
+    await touch(stage, HOUR + SECOND)
+    await stage.clock.advance(50 * SECOND)
+    await stage.store.set('b', sessionOf())
+    await stage.clock.advance(11 * SECOND)
+    expect(changesIn(stage.files)).toEqual(['set a', 'set b', 'touch a'])
+  })
+
   test('that wait are written when the store is closed', async () => {
     const stage = await begin(HOUR)
     await stage.clock.advance(5 * SECOND)
