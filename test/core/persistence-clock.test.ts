@@ -3,7 +3,15 @@
  */
 import { describe, expect, test } from 'vitest'
 import { HOUR } from '../support/records.js'
-import { afterKill, endsIn, open, restart, sessionOf, sidsIn } from '../support/stores.js'
+import {
+  afterKill,
+  afterPowerCut,
+  endsIn,
+  open,
+  restart,
+  sessionOf,
+  sidsIn,
+} from '../support/stores.js'
 
 const SECOND = 1000
 const YEAR = 365 * 24 * HOUR
@@ -102,6 +110,17 @@ test('it is written in company though the clock is set right meanwhile', async (
   await store.set('b', sessionOf())
   await clock.advance(2 * SECOND)
   expect(await sidsIn(await afterKill(stage))).toEqual(['b'])
+})
+
+test('what is written after the clock was set back is synced within a second', async () => {
+  const stage = await open()
+  const { store, clock } = stage
+  await store.set('a', sessionOf())
+  await clock.advance(2 * SECOND)
+  clock.jump(-HOUR)
+  await store.set('b', sessionOf())
+  await clock.advance(SECOND)
+  expect(await sidsIn(await afterPowerCut(stage))).toEqual(['a', 'b'])
 })
 
 test('with durability always it is on disk when it is answered', async () => {
