@@ -3,8 +3,19 @@
  * stop leaves it on disk, whether anybody has noticed by then or not.
  */
 import { describe, expect, test } from 'vitest'
+import { flipEntries } from '../support/damage.js'
 import { errno, gate, type MemoryFiles, PATH } from '../support/memory-files.js'
-import { closed, lettersIn, open, restart, setLetters, type Stage } from '../support/stores.js'
+import {
+  closed,
+  endsIn,
+  lettersIn,
+  open,
+  restart,
+  sessionOf,
+  setLetters,
+  type Stage,
+} from '../support/stores.js'
+import { HOUR } from '../support/records.js'
 import { meanwhile, settle, StubClock } from '../support/stub-clock.js'
 
 const DURABILITIES = ['always', 'everysec', 'snapshot'] as const
@@ -79,6 +90,85 @@ test('a merge whose snapshot fails is made good when there is room', async () =>
   expect(await afterwards(stage)).toBe('abcdxyz')
 })
 
+test('a file put there in the moment in which a snapshot takes its place is taken in', async () => {
+  const stage = await filled({})
+  const put = await foreign()
+  stage.files.hold = (operation) => {
+    if (operation === 'keep') stage.files.contents.set(PATH, put)
+    return undefined
+  }
+  await meanwhile(stage.clock, stage.store.snapshot())
+  stage.files.hold = () => undefined
+  expect(await lettersIn(stage)).toBe('abcdxyz')
+})
+
+test('a backup put in the place of a damaged snapshot is taken in, not written over', async () => {
+  const before = await filled({})
+  await before.store.close()
+  flipEntries(before.files, PATH)
+  before.files.fail = (operation) => (operation === 'write' ? errno('ENOSPC') : undefined)
+  const stage = await open({}, before)
+  await settle()
+  stage.files.contents.set(PATH, await foreign())
+  stage.files.fail = () => undefined
+  await meanwhile(stage.clock, stage.store.snapshot())
+  expect(await lettersIn(stage)).toBe('abcdxyz')
+})
+
+test('a generation before that is of another store is kept under another name', async () => {
+  const before = await filled({})
+  await before.store.close()
+  const other = await foreign()
+  before.files.contents.set(`${PATH}.1`, other)
+  const { store, files } = await open({}, before)
+  await store.snapshot()
+  expect([...files.contents.values()].some((bytes) => bytes.equals(other))).toBe(true)
+})
+
+test('a snapshot that is removed is written again, whether anybody watches or not', async () => {
+  for (const watch of [false, true]) {
+    const stage = await filled({ watch })
+    remove(stage.files, /snapshot$/)
+    await stage.clock.advance(5000)
+    expect(stage.files.contents.has(PATH)).toBe(true)
+  }
+})
+
+test('what a link leads to that somebody has put there is taken in before the link goes', async () => {
+  const stage = await filled({})
+  const put = await foreign()
+  stage.files.contents.set(PATH, put)
+  stage.files.kind = (path) =>
+    Promise.resolve(stage.files.contents.get(path) === put ? 'link' : 'file')
+  await meanwhile(stage.clock, stage.store.snapshot())
+  expect(await lettersIn(stage)).toBe('abcdxyz')
+})
+
+test('a generation before that can not be looked at for a moment is nobody else’s', async () => {
+  const stage = await open()
+  await setLetters(stage, 'a')
+  stage.files.fail = (operation, name) =>
+    operation === 'stat' && name.endsWith('.1') ? errno('EIO') : undefined
+  expect(await meanwhile(stage.clock, stage.store.snapshot())).toMatchObject({ sessions: 1 })
+})
+
+test('a session that has ended does not come back from a backup by which it was to live on', async () => {
+  const stage = await open()
+  const { store, files, clock } = stage
+  await store.set('a', sessionOf({}, endsIn(clock, 24 * HOUR)))
+  await store.snapshot()
+  const backup = files.get(PATH)
+  await store.touch('a', sessionOf({}, endsIn(clock, HOUR)))
+  await store.close()
+  clock.jump(2 * HOUR)
+  const next = await open({}, stage)
+  await setLetters(next, 'b')
+  await next.store.snapshot()
+  files.contents.set(PATH, backup)
+  await meanwhile(clock, next.store.snapshot())
+  expect(await lettersIn(next)).toBe('b')
+})
+
 test('what was destroyed in a file that is merged by a snapshot under way stays so', async () => {
   const stage = await open()
   await setLetters(stage, 'ab')
@@ -108,6 +198,24 @@ test('journals that are removed while a snapshot is written are made good', asyn
   await snapshot
   await settle(40)
   expect(await afterwards(stage)).toBe('al')
+})
+
+test('a change on its way when a journal is seen to be gone waits for a whole generation', async () => {
+  const before = await open({ durability: 'always' })
+  await setLetters(before, 'a')
+  const stage = await restart(before, { durability: 'always' })
+  const { store, files, clock } = stage
+  const { opened, open: release } = gate()
+  files.hold = (operation, name) =>
+    operation === 'sync' && name.includes('journal') ? opened : undefined
+  const answered = setLetters(stage, 'b').then(() => afterwards(stage))
+  await settle()
+  remove(files, /journal-1/)
+  await clock.advance(3000)
+  files.hold = () => undefined
+  release()
+  expect(await answered).toBe('ab')
+  await store.flush()
 })
 
 test('files that can not be made good are tried again with growing pauses', async () => {

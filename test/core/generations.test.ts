@@ -3,14 +3,17 @@
  * no plain text stays behind where it should not.
  */
 import { describe, expect, test } from 'vitest'
-import { type MemoryFiles, PATH } from '../support/memory-files.js'
+import { flipEntries } from '../support/damage.js'
+import { errno, type MemoryFiles, PATH } from '../support/memory-files.js'
 import { settle } from '../support/stub-clock.js'
 import {
   afterKill,
   begin,
+  lettersIn,
   open,
   restart,
   sessionOf,
+  setLetters,
   sidsIn,
   type Stage,
 } from '../support/stores.js'
@@ -83,6 +86,22 @@ describe('a new generation', () => {
       await found.store.close()
     }
   })
+})
+
+test('a generation that was begun and not finished goes on after a restart, and none fills in less', async () => {
+  const stage = await open()
+  await setLetters(stage, 'ab')
+  await stage.store.snapshot()
+  await setLetters(stage, 'c')
+  await stage.store.flush()
+  stage.files.fail = (operation) => (operation === 'rename' ? errno('ENOSPC') : undefined)
+  await expect(stage.store.snapshot()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+  stage.files.fail = () => undefined
+  await setLetters(stage, 'd')
+  const next = await restart(stage)
+  await next.store.snapshot()
+  flipEntries(next.files, PATH)
+  expect(await lettersIn(await afterKill(next))).toBe('abcd')
 })
 
 describe('what a killed process left', () => {

@@ -43,6 +43,7 @@ describe('journals', () => {
     expect(report.files).toMatchObject([{ kind: 'journal', state: 'torn', damage }])
     expect(stage.files.get(report.files[0]!.setAside!)).toEqual(torn)
     expect(stage.files.get(journal(1)).length).toBe(whole)
+    expect(stage.files.calls.at(-1)).toBe('syncFolder sessions')
     await setLetters(again, 'c')
     expect(await lettersIn(await restart(again))).toBe('ac')
   })
@@ -56,6 +57,9 @@ describe('journals', () => {
       stage.files.contents.set(journal(2), stage.files.get(journal(1)).subarray(0, length))
       const again = await open({}, stage)
       expect([await lettersIn(again), again.errors]).toEqual(['a', []])
+      // It is gone; nobody has taken it away.
+      await again.clock.advance(5000)
+      expect(again.files.count('rename')).toBe(0)
       await setLetters(again, 'b')
       expect(await lettersIn(await restart(again))).toBe('ab')
     },
@@ -76,6 +80,19 @@ describe('journals', () => {
     expect(report).toMatchObject({ damaged: 1, files: [{ state: 'damaged', kind: 'journal' }] })
     expect(stage.files.get(report.files[0]!.setAside!)).toEqual(damaged)
     expect(again.errors).toMatchObject([{ code: 'ERR_DAMAGED', path: journal(1) }])
+  })
+
+  test('of which both headers are gone keep their names to themselves', async () => {
+    const stage = await open()
+    await setLetters(stage, 'a')
+    await stage.store.close()
+    const bytes = Buffer.from(stage.files.get(journal(1))).fill(0, 0, 2 * HEADER_FRAME)
+    stage.files.contents.set(journal(2), bytes)
+    const again = await open({}, stage)
+    await setLetters(again, 'b')
+    await again.store.flush()
+    expect(again.errors).toMatchObject([{ code: 'ERR_DAMAGED', path: journal(2) }])
+    expect(await lettersIn(await restart(again))).toBe('ab')
   })
 
   test('that lost the frame which told a structure lose what is in that frame alone', async () => {

@@ -94,6 +94,29 @@ describe('a damaged snapshot', () => {
     expect(await lettersIn(await open({}, { files }))).toBe('ade')
   })
 
+  test('is replaced by a whole one though the store closes at once', async () => {
+    const before = await twoGenerations()
+    flipEntries(before.files, PATH)
+    await restart(await open({}, before))
+    const { store, errors } = await open({}, { files: before.files.fork() })
+    expect([await lettersIn({ store }), errors]).toEqual(['ade', []])
+  })
+
+  test('that has been replaced is no reason to distrust the next ones', async () => {
+    const before = await twoGenerations()
+    flipEntries(before.files, PATH)
+    const again = await open({}, before)
+    const { store, files } = again
+    await store.snapshot()
+    const whole = files.get(PATH)
+    const written = files.count('rename')
+    await setLetters(again, 'f')
+    await store.flush()
+    expect(files.count('rename')).toBe(written)
+    await store.snapshot()
+    expect(files.get(`${PATH}.1`)).toEqual(whole)
+  })
+
   test('of which both headers are gone is filled in where journals tell every removal', async () => {
     const before = await twoGenerations()
     for (const at of [100, 612]) flip(before.files, PATH, at)
@@ -101,6 +124,26 @@ describe('a damaged snapshot', () => {
     expect(await lettersIn({ store })).toBe('ade')
     expect(await store.ready()).toMatchObject({ filledIn: true })
     expect(errors).toMatchObject([{ code: 'ERR_DAMAGED' }])
+  })
+
+  test('of which both headers are gone is not filled in where a journal has lost removals too', async () => {
+    const stage = await open()
+    const { store, files } = stage
+    await setLetters(stage, 'ab')
+    await store.snapshot()
+    await store.destroy('b')
+    await store.flush()
+    await setLetters(stage, 'c')
+    await store.flush()
+    await store.snapshot()
+    await store.close()
+    for (const at of [100, 612]) flip(files, PATH, at)
+    const journal = `${PATH}.journal-1`
+    const frames = framesIn(files.get(journal))
+    flipFrames(files, journal, (_, index) => index === frames.length - 2)
+    const again = await open({}, stage)
+    expect(await again.store.get('b')).toBeUndefined()
+    expect(await again.store.ready()).toMatchObject({ filledIn: false })
   })
 
   test.each(['snapshot', 'everysec'] as const)(
