@@ -127,6 +127,24 @@ describe('a lease', () => {
     expect(await holder().acquire()).toBeDefined()
   })
 
+  test('that another one took since its files were deleted is not given up for that one', async () => {
+    const [first, second] = [holder(), holder()]
+    await first.acquire()
+    notes.notes.clear()
+    await second.acquire()
+    first.release()
+    expect(await holder().acquire()).toMatchObject({ pid: process.pid })
+    await second.check()
+  })
+
+  test('is still its owner’s at the exit where all files were deleted and nobody else came', async () => {
+    const lease = holder()
+    await lease.acquire()
+    notes.notes.clear()
+    lease.checkSync()
+    expect(lease.since).toBe(clock.time)
+  })
+
   test('that was lost is nobody’s to write on but its new owner’s', async () => {
     const first = holder()
     await first.acquire()
@@ -190,6 +208,16 @@ describe('a lease', () => {
     await looks(1)
     pass(2000)
     expect(await next.acquire()).toBeUndefined()
+  })
+
+  test('that is being rewritten is somebody’s all the same', async () => {
+    await heldBy({ started: '' })
+    const read = notes.read.bind(notes)
+    vi.spyOn(notes, 'read').mockImplementationOnce(async (path) => {
+      const note = await read(path)
+      return note && { ...note, text: note.text.slice(0, 20) }
+    })
+    expect(await holder().acquire()).toMatchObject({ pid: process.pid })
   })
 
   test('names other files’ notes never', async () => {
@@ -273,6 +301,22 @@ describe('a lease', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+
+  test('is looked at again where the last look began some time ago, however late it ended', async () => {
+    const lease = holder()
+    await lease.acquire()
+    let now = Date.now()
+    vi.spyOn(Date, 'now').mockImplementation(() => now)
+    const read = notes.read.bind(notes)
+    // The process is stopped when it has seen that nobody else is there.
+    vi.spyOn(notes, 'read').mockImplementationOnce((path) => {
+      now += 60_000
+      return read(path)
+    })
+    await lease.check()
+    await notes.create(`${PATH}.lease-2`, () => '')
+    await expect(lease.confirm()).rejects.toEqual(lost)
   })
 
   test('says what happened in words for the one who reads them', async () => {

@@ -35,6 +35,18 @@ describe('successors', () => {
     expect(await seenFor(60)).toEqual([name])
     await withdraw()
     expect(await successors.present()).toEqual([])
+    expect(clock.timers).toBe(0)
+  })
+
+  test('that have gone since their names were read are not there', async () => {
+    const { withdraw } = await new Successors(notes, PATH, clock).announce()
+    const siblings = notes.siblings.bind(notes)
+    vi.spyOn(notes, 'siblings').mockImplementationOnce(async (path) => {
+      const names = await siblings(path)
+      await withdraw()
+      return names
+    })
+    expect(await successors.present()).toEqual([])
   })
 
   test.each(['', '{', 'null', '{"pid":"1"}'])(
