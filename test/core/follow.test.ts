@@ -2,10 +2,12 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { KeyRing } from '../../src/core/cipher.js'
 import { Follower } from '../../src/core/follow.js'
+import { FrameKind } from '../../src/core/format.js'
 import { recover } from '../../src/core/recover.js'
 import { flipEntries, flipFrames, framesIn } from '../support/damage.js'
 import { gate, type MemoryFiles, PATH } from '../support/memory-files.js'
-import { contentsOf, shapes, targetOf } from '../support/records.js'
+import { patient } from '../support/patience.js'
+import { contentsOf, openFile, shapes, targetOf } from '../support/records.js'
 import { meanwhile, settle, type StubClock } from '../support/stub-clock.js'
 import { endsIn, open, restart, sessionOf, type Stage } from '../support/stores.js'
 
@@ -105,6 +107,18 @@ describe('what the owner appends', () => {
     expect(owner.files.bytesRead).toBe(bytesRead)
     await follower.scan()
     expect(follower.follower.stale).toBe(false)
+  })
+
+  test('while it reads is told to be there too', async () => {
+    await set('c')
+    const { opened, open: go } = gate()
+    owner.files.hold = (operation) => (operation === 'read' ? opened : undefined)
+    const scan = follower.scan()
+    await settle()
+    await set('d')
+    go()
+    await scan
+    expect(follower.follower.stale).toBe(true)
   })
 
   test('of which the beginning has been read is read on from there', async () => {
@@ -315,6 +329,20 @@ describe('rotation', () => {
     expect(follower.sids()).toBe('abc')
   })
 
+  test('that removed a journal to which more had come since it was read', async () => {
+    owner = await open({ encryptionKey: KEY })
+    await set('ab')
+    const rotated = ['a new key that is long enough', KEY]
+    follower = await follow(owner.files, owner.clock, new KeyRing(rotated))
+    await follower.scan()
+    await owner.store.destroy('a')
+    // Nothing with the old key stays, and the next journal is the only one.
+    owner = await restart(owner, { encryptionKey: rotated })
+    await expect.poll(() => owner.files.names(), patient).not.toContain('s.snapshot.journal-1')
+    await follower.scan()
+    expect(follower.sids()).toBe('b')
+  })
+
   test.each(['before it was restored', 'while it is followed'])(
     'makes up for what was damaged %s',
     async (when) => {
@@ -344,6 +372,21 @@ describe('rotation', () => {
     expect(follower.sids()).toBe('abc')
   })
 
+  test('takes nothing away by one that is damaged in its middle', async () => {
+    owner = await open({ durability: 'snapshot' })
+    // So much that its entries take several frames.
+    await set('abcdefgh', { text: '-'.repeat(100_000) })
+    await owner.store.snapshot()
+    follower = await follow(owner.files, owner.clock)
+    await owner.store.snapshot()
+    const [, second] = framesIn(owner.files.get(PATH)).filter(
+      ({ kind }) => kind === FrameKind.records,
+    )
+    flipFrames(owner.files, PATH, ({ offset }) => offset === second!.offset)
+    await follower.scan()
+    expect(follower.sids()).toBe('abcdefgh')
+  })
+
   test('costs no reading of the whole snapshot where journals tell everything', async () => {
     for (let i = 0; i < 200; i++) await owner.store.set(`s${i}`, shaped(' '.repeat(2000)))
     await owner.store.flush()
@@ -360,6 +403,16 @@ describe('rotation', () => {
     expect(contentsOf(follower.target)['c']).toMatchObject({ data: { n: 'c', round: 3 } })
   })
 
+  test('before the restore costs no second reading of what was restored', async () => {
+    for (let i = 0; i < 200; i++) await owner.store.set(`s${i}`, shaped(' '.repeat(2000)))
+    await owner.store.flush()
+    await owner.store.snapshot()
+    follower = await follow(owner.files, owner.clock)
+    owner.files.bytesRead = 0
+    await follower.scan()
+    expect(owner.files.bytesRead).toBeLessThan(50_000)
+  })
+
   test('by an owner without journals: its snapshots are read whole', async () => {
     owner = await open({ durability: 'snapshot' })
     await owner.store.set('a', sessionOf({ n: 1 }))
@@ -373,6 +426,24 @@ describe('rotation', () => {
     expect(await follower.scan()).toEqual({ applied: 2, removed: 1 })
     expect(follower.sids()).toBe('bc')
     expect(follower.removed).toEqual(['a'])
+  })
+
+  test('by an owner whose disk has dropped what was appended: its snapshot is read whole', async () => {
+    const { store, files, clock } = owner
+    await follower.scan()
+    await store.set('c', sessionOf())
+    await clock.advance(300)
+    await store.destroy('a')
+    await clock.advance(300)
+    files.fail = (operation, name) => {
+      if (operation !== 'sync' || !name.includes('journal-1')) return undefined
+      files.contents.set(journal(1), files.synced.get(journal(1))!)
+      return Object.assign(new Error('EIO'), { code: 'EIO' })
+    }
+    await store.set('d', sessionOf())
+    await clock.advance(10_000)
+    await follower.scan()
+    expect(follower.sids()).toBe('bcd')
   })
 
   test('by an owner that has dropped many: they go a few at a time', async () => {
@@ -596,6 +667,22 @@ describe('what is at the path', () => {
     await set('c')
     await follower.scan()
     expect(follower.sids()).toBe('abc')
+  })
+
+  test('is known where the owner wrote it, and not where somebody put it there', async () => {
+    const idAt = async () => {
+      const file = await openFile(owner.files, PATH)
+      await file.close()
+      return file.header.id
+    }
+    await owner.store.snapshot()
+    await follower.scan()
+    expect(follower.follower.knows(await idAt())).toBe(true)
+    const other = await open({}, { clock: owner.clock })
+    await other.store.snapshot()
+    owner.files.contents.set(PATH, other.files.get(PATH))
+    await follower.scan()
+    expect(follower.follower.knows(await idAt())).toBe(false)
   })
 
   test('and is gone changes nothing', async () => {

@@ -174,6 +174,17 @@ describe('between processes', () => {
     expect(Object.keys(contentsOf(target))).toEqual(['made anew there'])
   })
 
+  test('what the other destroyed is destroyed once: what was made anew here since stays', () => {
+    const mine = own()
+    const { target, entry, merge } = begin({ own: mine })
+    for (const stamp of [5, 6]) {
+      entry('a', stamp)
+      mine.sets.add('a')
+      merge.removal('a', 4, LATER)
+    }
+    expect(contentsOf(target)).toMatchObject({ a: { data: { v: 6 } } })
+  })
+
   test('and for as long as they made it live, though it would have ended by now', () => {
     const mine = own()
     const { target, entry, merge } = begin({ own: mine })
@@ -237,6 +248,15 @@ describe('bodies', () => {
     expect(structuresOf(target.codec)).toEqual([['quite', 'different']])
   })
 
+  test('of another lineage that are told again change nothing', () => {
+    const { merge } = begin()
+    merge.begin(fileOf(Buffer.alloc(16, 99)))
+    structures.forEach((keys, id) => merge.structure(id, keys))
+    merge.needs(structures.length)
+    for (let i = 0; i < 2; i++) merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
+    expect(merge.counts).toMatchObject({ records: 2, applied: 1 })
+  })
+
   test('mean what their file tells, though files of one lineage tell different things', () => {
     const { target, merge } = begin()
     const one = new Codec()
@@ -288,6 +308,17 @@ describe('bodies', () => {
     structures.forEach((keys, id) => merge.structure(id, keys))
     merge.needs(structures.length)
     merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
+    expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
+  })
+
+  test('that are there already are not missed where their structures are lost', () => {
+    const { target, merge } = begin()
+    structures.forEach((keys, id) => merge.structure(id, keys))
+    merge.needs(structures.length)
+    merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
+    merge.needs(structures.length + 1)
+    merge.entry(recordOf({ sid: 'a' }), bodyOf(body))
+    expect(merge.counts.undecodable).toBe(0)
     expect(contentsOf(target)).toMatchObject({ a: { data: { user: 7 } } })
   })
 
