@@ -4,8 +4,10 @@
  */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Engine, type EngineEvents } from '../../src/core/engine.js'
+import { FrameKind } from '../../src/core/format.js'
 import { resolveOptions } from '../../src/core/options.js'
 import type { PersistentMemoryStore } from '../../src/index.js'
+import { flipFrames } from '../support/damage.js'
 import { errno, gate, MemoryFiles, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
 import { HOUR } from '../support/records.js'
@@ -164,6 +166,16 @@ describe('where the files can not be opened', () => {
     expect([...notes.notes.keys()]).toEqual([])
   })
 
+  test('they are nobody’s: another store has them as soon as they can be', async () => {
+    const files = new MemoryFiles()
+    files.contents.set(PATH, Buffer.from('something else'))
+    const { store, notes } = begin({}, { files })
+    await expect(store.ready()).rejects.toMatchObject({ code: 'ERR_FORMAT_FOREIGN' })
+    files.contents.delete(PATH)
+    const next = await open({}, { files, notes })
+    expect(next.store.stats().ownership?.role).toBe('owner')
+  })
+
   test('an error of the disk has the code of one, and tells the cause', async () => {
     const files = await filled()
     files.fail = (operation) => (operation === 'open' ? errno('EACCES') : undefined)
@@ -287,6 +299,27 @@ describe('while the process exits', () => {
     expect(await sidsIn(successor)).toEqual(['a', 'c', 'd'])
   })
 
+  test('what was written so is not filled in where its removals are lost: no journal has them', async () => {
+    const files = new MemoryFiles()
+    const engine = await engineOn(files)
+    for (const sid of 'ab') set(engine, sid)
+    await engine.snapshot()
+    files.fail = (operation, name) => {
+      if (operation !== 'sync' || !name.includes('journal')) return undefined
+      // What a sync could not write, the kernel may drop.
+      for (const [path, bytes] of files.synced) files.contents.set(path, bytes)
+      return errno('EIO')
+    }
+    engine.sessions.destroy('b')
+    await engine.flush().catch(quiet)
+    files.fail = () => undefined
+    engine.flushSync(false)
+    flipFrames(files, PATH, ({ kind }) => kind === FrameKind.removals)
+    const { store } = await open({}, { files: files.fork() })
+    expect(store.stats().restored).toMatchObject({ damaged: 1, filledIn: false })
+    expect(await sidsIn({ store })).toEqual(['a'])
+  })
+
   test.each(['an exit', 'a close'])(
     'a journal takes what no snapshot has room for at %s, and that is an error all the same',
     async (end) => {
@@ -354,6 +387,14 @@ describe('while the process exits', () => {
     )
   })
 
+  test('what was changed on a disk that takes no lease is told by throwing', async () => {
+    const notes = new MemoryNotes()
+    notes.create = () => Promise.reject(errno('ENOSPC'))
+    const engine = await engineOn(new MemoryFiles(), {}, { notes })
+    set(engine, 'a')
+    expect(() => engine.flushSync(false)).toThrow(expect.objectContaining({ code: 'ERR_WRITE' }))
+  })
+
   test('a damaged snapshot that could not be copied aside before is kept', async () => {
     const files = await filled()
     const { store } = await open({ durability: 'snapshot' }, { files })
@@ -368,6 +409,8 @@ describe('while the process exits', () => {
     set(engine, 'c')
     engine.flushSync(false)
     expect([...files.contents.values()].some((bytes) => bytes.equals(rotten))).toBe(true)
+    // Nor is it what would fill in the next one.
+    expect(files.contents.get(`${PATH}.1`)).not.toEqual(rotten)
   })
 
   test('a disk that does not say what there is, and takes what is written, is written to', async () => {

@@ -3,7 +3,8 @@
  * just started, and nothing that either of the two was told is forgotten.
  */
 import { describe, expect, test } from 'vitest'
-import { flipEntries } from '../support/damage.js'
+import { FrameKind } from '../../src/core/format.js'
+import { flipEntries, flipFrames } from '../support/damage.js'
 import type { MemoryFiles } from '../support/memory-files.js'
 import { errno, PATH } from '../support/memory-files.js'
 import { MemoryNotes } from '../support/memory-notes.js'
@@ -79,8 +80,26 @@ describe('a damaged file that a successor has found', () => {
     const damaged = files.get(PATH)
     const [{ store }, makeRoom] = await withoutLease(files)
     await makeRoom()
+    expect(files.get(`${PATH}.1`)).not.toEqual(damaged)
     for (let i = 0; i < 2; i++) await store.snapshot()
     expect(kept(files, damaged)).toBe(true)
+  })
+
+  test('and must not be filled in leaves nothing to fill in the next one', async () => {
+    const options = { durability: 'snapshot' } as const
+    const before = await open(options)
+    await setLetters(before, 'ab')
+    await before.store.snapshot()
+    await before.store.destroy('b')
+    await before.store.close()
+    const { files } = before
+    const older = files.get(`${PATH}.1`)
+    flipFrames(files, PATH, ({ kind }) => kind === FrameKind.removals)
+    const [stage, makeRoom] = await withoutLease(files)
+    await makeRoom()
+    expect(await lettersIn(stage)).toBe('a')
+    expect(files.contents.get(`${PATH}.1`)).toBeUndefined()
+    expect(kept(files, older)).toBe(true)
   })
 
   test('is left alone where the owner has replaced it meanwhile', async () => {
@@ -249,6 +268,35 @@ test("with durability 'always' nothing is acknowledged while the last of the own
   files.fail = () => undefined
   await store.set('c', sessionOf())
   expect(await lettersIn(await afterKill(owner))).toBe('abc')
+})
+
+test('what was changed on a disk that takes no lease is an error of the close', async () => {
+  const [stage] = await withoutLease((await twoGenerations()).files)
+  await setLetters(stage, 'f')
+  await expect(stage.store.close()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+})
+
+test('a snapshot that can not be opened for a moment is not taken for somebody else’s', async () => {
+  const notes = new MemoryNotes()
+  const owner = await open({}, { notes })
+  await setLetters(owner, 'a')
+  await owner.store.snapshot()
+  const { files, clock } = owner
+  const { store, errors } = begin({}, { files, clock, notes })
+  await store.ready()
+  await owner.store.close()
+  let opened = 0
+  // Once it has the lease, and has read the last of the owner.
+  files.fail = (operation, name) =>
+    operation === 'open' && name === 's.snapshot' && notes.notes.has(`${PATH}.lease-2`)
+      ? ++opened === 2
+        ? errno('EIO')
+        : undefined
+      : undefined
+  await clock.advance(TURN)
+  expect(errors).toMatchObject([{ code: 'ERR_OPEN' }])
+  expect(store.stats().ownership?.role).toBe('owner')
+  expect(files.names().filter((name) => name.includes('.corrupt-'))).toEqual([])
 })
 
 test('a successor follows on when it has seen a file that an operator put there', async () => {
