@@ -4,7 +4,7 @@
  * Nobody is left to listen to events by then, so what goes wrong is told on stderr. Never keeps the
  * process from ending.
  */
-import { onExit } from 'signal-exit'
+import { load, onExit, unload } from 'signal-exit'
 import type { Engine } from './core/engine.js'
 import { outliveSizeLimit } from './core/node-files.js'
 
@@ -15,7 +15,10 @@ export function flushAtExit(engine: Engine): () => void {
   const end = (_code: unknown, signal: string | null) => {
     // The first process of a container is not ended by a signal that it has no handler for.
     const lives = signal !== null && process.pid === 1
+    // At a signal signal-exit lets go of all of them: another one would end the process amid this.
+    if (signal !== null) load()
     flush(engine, lives)
+    if (signal !== null) unload()
     // signal-exit has told of its one end by then.
     if (lives) process.once('exit', atLast)
   }

@@ -328,3 +328,43 @@ describe.skipIf(process.platform === 'win32')('a limit on the size of files', ()
     }
   })
 })
+
+describe('a process that is told to end twice', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('%s while it writes', (signal) => {
+    const folder = mkdtempSync(join(tmpdir(), 'pms-twice-'))
+    try {
+      const options = { snapshotPath: join(folder, 'sessions.snapshot'), durability: 'snapshot' }
+      const run = (then: string) => {
+        const code = `
+          import fs from 'node:fs'
+          import { syncBuiltinESMExports } from 'node:module'
+          import { PersistentMemoryStore } from ${JSON.stringify(PACKAGE)}
+          const store = new PersistentMemoryStore(${JSON.stringify(options)})
+          await store.ready()
+          ${then}
+        `
+        const node = ['--input-type=module', '-e', code]
+        return spawnSync(process.execPath, node, { encoding: 'utf8' })
+      }
+      const end = `process.kill(process.pid, '${signal}')`
+      const first = run(`
+        await store.set('a', { n: 1 })
+        const { fsyncSync } = fs
+        fs.fsyncSync = (fd) => {
+          console.log('writes')
+          ${end}
+          fsyncSync(fd)
+        }
+        syncBuiltinESMExports()
+        setTimeout(() => undefined, 5000)
+        ${end}
+      `)
+      expect(first.signal).toBe(signal)
+      expect(first.stdout).toContain('writes')
+      const { stdout } = run('console.log(JSON.stringify(await store.get("a"))), process.exit()')
+      expect(stdout).toBe('{"n":1}\n')
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})

@@ -394,6 +394,8 @@ test('sessions that could not be written make it exit with 1 and say so', async 
   expect(code).toBe(1)
   expect(printed).toContain('[PMS_SHUTDOWN_UNSAVED]')
   expect(printed).toContain('sessions.snapshot')
+  expect(printed).toContain('The last changes of sessions are lost: Expected to write')
+  expect(printed).not.toMatch(/PMS_SHUTDOWN_UNSAVED.*tried again/)
   expect(printed).not.toContain('late')
 })
 

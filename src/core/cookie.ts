@@ -71,6 +71,8 @@ export class CookieShapes {
     if (!isForm(form) || typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
       throw new SyntaxError('not a cookie shape')
     }
+    // What can be parsed can still be too deep to be written again.
+    JSON.stringify(parsed)
     return this.#keep(text, form, fields as Fields)
   }
 

@@ -77,11 +77,8 @@ export class Health {
     if (cause instanceof StoreError) return cause
     const { path } = this.#context
     const reason = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message
-    return new StoreError(
-      'ERR_WRITE',
-      `Expected to write ${path}, found ${reason}. Sessions are served from memory meanwhile; ` +
-        'writing is tried again',
-      { path, cause },
-    )
+    const meanwhile = '. Sessions are served from memory meanwhile; writing is tried again'
+    const message = `Expected to write ${path}, found ${reason}${this.closing ? '' : meanwhile}`
+    return new StoreError('ERR_WRITE', message, { path, cause })
   }
 }

@@ -28,6 +28,8 @@ export class Inflater {
   /** Of records that are sessions, with room for the cookie: adding it to one costs as much again. */
   readonly #sessionMakers: ObjectMaker[] = []
   readonly #next = (depth: number): unknown => this.#value(depth)
+  /** Elements that arrays under way still wait for. */
+  #owed = 0
   /** Whether a key of a record may have been left out. */
   #lacking = false
   readonly #tokens = new TokenReader()
@@ -53,6 +55,7 @@ export class Inflater {
     this.#position = 0
     this.#packed = packed
     this.#packedAt = 0
+    this.#owed = 0
     this.#lacking = false
     const session = this.#session(cookie)
     const whole =
@@ -111,9 +114,14 @@ export class Inflater {
   }
 
   #array(length: number, depth: number): unknown[] {
-    this.#expect(length)
+    // Arrays within each other could each claim all that is left, and be made room for.
+    this.#expect(length + this.#owed)
     const array = new Array<unknown>(length)
-    for (let i = 0; i < length; i++) array[i] = this.#present(depth)
+    this.#owed += length
+    for (let i = 0; i < length; i++) {
+      this.#owed--
+      array[i] = this.#present(depth)
+    }
     return array
   }
 
@@ -189,7 +197,8 @@ export class Inflater {
       const key = this.#characters(this.#length())
       const value = this.#value(depth)
       if (value === ABSENT) continue
-      if (key === '__proto__') Object.defineProperty(object, key, { ...OWN, value })
+      // An assignment could meet a setter, or a prototype that is frozen.
+      if (key in object) Object.defineProperty(object, key, { ...OWN, value })
       else object[key] = value
     }
     return object

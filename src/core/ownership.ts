@@ -21,6 +21,7 @@ export interface Ownership {
 
 /** Who owns a path. */
 export interface Owner {
+  /** 0: the disk takes no lease, and nobody is known to have it. */
   pid: number
   /** Whether it is another store of this process. */
   here: boolean
@@ -28,6 +29,11 @@ export interface Owner {
   since: number
   /** The notes of the successors it knows of, and writes each change for before it answers. */
   successors: readonly string[]
+}
+
+/** Whether a process is known that owns the files. */
+export function isKnown(owner: Owner | undefined): owner is Owner {
+  return owner !== undefined && owner.pid > 0
 }
 
 /** `onOwned: 'throw'`, and somebody does. */

@@ -234,7 +234,7 @@ function summarise(
   const readable = opened.all.filter(({ file }) => file)
   const headers = readable.map(({ file }) => file!.header)
   const store = before ?? headers[0]?.store
-  const kept = opened.journals.filter(({ file }) => file?.header.store.equals(store!))
+  const kept = opened.journals.filter(({ file }) => !file || file.header.store.equals(store!))
   const current = readable.find(({ file }) => file!.header.salt && file!.currentKey)
   return {
     report: {
@@ -255,7 +255,8 @@ function summarise(
     journals: kept.map(({ path, bytes, file }) => ({
       path,
       bytes,
-      generation: file!.header.generation,
+      // One that can't be read has been copied aside: the next snapshot lets go of it.
+      generation: file?.header.generation ?? -1,
     })),
     stamp: Math.max(merge.stamp, ...headers.map(({ stamp }) => stamp)),
     store,

@@ -12,8 +12,9 @@ export const PACKED_BYTES = 24
 export const PACKED_CHARACTERS = 32
 /** Numbers of 32 bits that the bytes are. */
 export const PACKED_WORDS = PACKED_BYTES / Uint32Array.BYTES_PER_ELEMENT
-/** Another one in each process: nobody can make ids that all fall into one place. */
+/** Others in each process: nobody can make ids that all fall into one place. */
 const SEED = randomInt(2 ** 32)
+const FACTOR = randomInt(2 ** 31) * 2 + 1
 
 export class SidKey {
   /** Whose key it is; `undefined`: nobody's. */
@@ -21,7 +22,7 @@ export class SidKey {
   hash = 0
   /** Whether {@link words} are the sid. */
   packed = false
-  readonly words = new Uint32Array(PACKED_WORDS)
+  readonly words: Uint32Array = new Uint32Array(PACKED_WORDS)
   readonly #bytes = new Uint8Array(this.words.buffer)
 
   /** Makes it the key of this sid. */
@@ -33,7 +34,7 @@ export class SidKey {
   }
 }
 
-/** 32 bits, each of which depends on every word: MurmurHash3's mixing. */
+/** 32 bits, each of which depends on every word: MurmurHash3's mixing, with a factor that is secret. */
 function hashOfWords(words: Uint32Array): number {
   let hash = SEED
   for (let i = 0; i < PACKED_WORDS; i++) hash = mix(hash, words[i]!)
@@ -53,7 +54,8 @@ function hashOfText(sid: string): number {
 
 function mix(hash: number, word: number): number {
   const mixed = Math.imul(hash ^ word, 0x85ebca6b)
-  return mixed ^ (mixed >>> 13)
+  // The seed alone would not do: a change of the highest bit passes the first factor as it is.
+  return Math.imul(mixed ^ (mixed >>> 13), FACTOR)
 }
 
 function finish(hash: number): number {

@@ -21,6 +21,7 @@ import type { Notes } from './notes.js'
 import type { ResolvedOptions } from './options.js'
 import { Owning } from './owning.js'
 import {
+  isKnown,
   type Owner,
   type Ownership,
   ownedError,
@@ -110,7 +111,7 @@ export class Tenure {
   /** What an answer has to wait for; rejects where nothing can be written and nobody else does. */
   acknowledged(): Promise<void> | undefined {
     if (this.persistence) return this.prompt ? this.persistence.durable() : undefined
-    const owned = !this.#waiting || (this.#waiting.owner?.pid ?? 0) > 0
+    const owned = !this.#waiting || isKnown(this.#waiting.owner)
     if (this.#context.options.durability !== 'always' || owned) return undefined
     return this.writer().then((persistence) => persistence.durable())
   }
@@ -145,7 +146,7 @@ export class Tenure {
     // Before anything is written beside it.
     await requireFile(this.#context)
     const owner = (this.#found = await this.#acquire())
-    if (owner && owner.pid > 0 && options.onOwned === 'throw') throw ownedError(path, owner)
+    if (isKnown(owner) && options.onOwned === 'throw') throw ownedError(path, owner)
     if (cluster.isWorker) warnOfCluster()
     if (owner?.here) warnOfTwins(path)
     try {
@@ -294,7 +295,7 @@ export class Tenure {
     const { own } = this
     const sessions = own ? own.sets.size + own.removals.size : 0
     const owner = this.#waiting?.owner
-    return unwrittenError(this.#context.path, owner?.pid ? owner : undefined, sessions)
+    return unwrittenError(this.#context.path, isKnown(owner) ? owner : undefined, sessions)
   }
 
   #recoverContext(readOnly: boolean): RecoverContext {

@@ -12,7 +12,7 @@ import { Follower } from './follow.js'
 import type { LeaseHolder } from './lease.js'
 import type { OwnChanges } from './merge.js'
 import { corruptPath, roleOf } from './names.js'
-import { lookError, type Owner, warnOfWaiting } from './ownership.js'
+import { isKnown, lookError, type Owner, warnOfWaiting } from './ownership.js'
 import { type RecoverContext, type Recovery, survey } from './recover.js'
 import type { Successors } from './successors.js'
 import { watch } from './watch.js'
@@ -144,7 +144,7 @@ export class Waiting {
   async #awaitNotice(name: string): Promise<void> {
     const until = performance.now() + NOTICE
     while (this.#owner && performance.now() < until) {
-      if (this.#owner.pid === 0 || this.#owner.successors.includes(name)) return
+      if (!isKnown(this.#owner) || this.#owner.successors.includes(name)) return
       // Somebody waits for this, so it keeps the process alive.
       await sleep(NOTICE_EVERY)
       await this.look()
@@ -201,7 +201,7 @@ export class Waiting {
     const { path, options, onWaiting } = this.#context
     const owner = this.#owner
     // Nobody is waited for but the disk, and of that an error has told.
-    if (owner && owner.pid > 0 && !owner.here) warnOfWaiting(path, owner, options.takeoverTimeout)
+    if (isKnown(owner) && !owner.here) warnOfWaiting(path, owner, options.takeoverTimeout)
     onWaiting()
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { pack } from 'msgpackr'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Codec } from '../../src/core/codec.js'
@@ -331,4 +332,28 @@ describe('hostile bodies', () => {
       expect((user + system) / 1000).toBeLessThan(5000)
     },
   )
+
+  it('cannot have arrays within each other make room for the same elements', () => {
+    const code = `
+      import { Codec } from ${JSON.stringify(new URL('../../dist/core/codec.js', import.meta.url).href)}
+      import { Packr } from 'msgpackr'
+      const size = 100_000
+      const claims = Array.from({ length: 480 }, (_, i) => (size - i - 1) * 4 + 2)
+      const tokens = [3, 1, 0, ...claims, ...Array(size - claims.length).fill(-1)]
+      const packed = new Packr({ useRecords: false }).pack(tokens)
+      const head = Buffer.from([0xce, 0, 0, 0, 0])
+      head.writeUInt32BE(packed.length * 4, 1)
+      const bytes = Buffer.concat([head, packed])
+      try {
+        new Codec().decode({ bytes, start: 0, end: bytes.length })
+      } catch (error) {
+        console.log(error.code)
+      }
+    `
+    const args = ['--max-old-space-size=100', '--input-type=module', '-e', code]
+    expect(spawnSync(process.execPath, args, { encoding: 'utf8' })).toMatchObject({
+      status: 0,
+      stdout: 'ERR_SESSION_DECODE\n',
+    })
+  })
 })

@@ -253,6 +253,11 @@ describe('the text of a shape in a file', () => {
     },
   )
 
+  test('is refused where it is too deep to be written again', () => {
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000)
+    expect(() => new CookieShapes().parse(`["date",{"deep":${deep}}]`)).toThrow(RangeError)
+  })
+
   test('never does more than throw, whatever it is', () => {
     const forms = fc.constantFrom('absent', 'null', 'false', 'date', 'other')
     const hostile = fc.oneof(

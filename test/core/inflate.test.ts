@@ -203,4 +203,18 @@ describe('Inflater', () => {
       assert.deepStrictEqual(object, Object.fromEntries([...text].map((key) => [key, 0])))
     }
   })
+
+  it('gives objects their own keys whatever else has been put on Object.prototype', () => {
+    const get = () => 'inherited'
+    Object.defineProperty(Object.prototype, 'odd', { get, configurable: true })
+    try {
+      const made = inflate([3, 2, 3, -2, 1, -3], 'oddx') as object
+      assert.deepStrictEqual(Object.entries(made), [
+        ['odd', 1],
+        ['x', 2],
+      ])
+    } finally {
+      delete (Object.prototype as { odd?: unknown }).odd
+    }
+  })
 })

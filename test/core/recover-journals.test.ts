@@ -95,6 +95,21 @@ describe('journals', () => {
     expect(await lettersIn(await restart(again))).toBe('ab')
   })
 
+  test('of which both headers are gone are told of once', async () => {
+    const stage = await open()
+    await setLetters(stage, 'a')
+    await stage.store.close()
+    const bytes = Buffer.from(stage.files.get(journal(1))).fill(0, 0, 2 * HEADER_FRAME)
+    stage.files.contents.set(journal(2), bytes)
+    const again = await open({}, stage)
+    await again.store.snapshot()
+    await again.store.close()
+    expect(again.files.contents.has(journal(2))).toBe(false)
+    const third = await open({}, again)
+    expect(third.errors).toEqual([])
+    expect(await lettersIn(third)).toBe('a')
+  })
+
   test('that lost the frame which told a structure lose what is in that frame alone', async () => {
     const stage = await open()
     for (let i = 0; i < 400; i++) {

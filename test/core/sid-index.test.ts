@@ -176,3 +176,13 @@ describe('a key', () => {
     }
   })
 })
+
+test('ids can not be made so that all have one hash, whatever the seed is', () => {
+  const sidOf = (...words: number[]) =>
+    Buffer.from(Uint32Array.from({ length: 6 }, (_, i) => words[i] ?? 0).buffer).toString(
+      'base64url',
+    )
+  const [high, next] = [0x80000000, 0x80040000]
+  const sids = [sidOf(), sidOf(high, next), sidOf(0, high, next), sidOf(0, 0, high, next)]
+  expect(new Set(sids.map((one) => new SidKey().read(one).hash)).size).toBeGreaterThan(1)
+})
