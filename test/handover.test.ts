@@ -448,6 +448,46 @@ describe('take-over', () => {
     expect(await sidsOf(successor)).toEqual([])
   })
 
+  test('of a session that ended here by what the owner said is again what the owner says', async () => {
+    const clock = new StubClock(Date.now())
+    await begin({}, { clock })
+    const life = (ms: number, data: object = {}) =>
+      sessionOf(data, { originalMaxAge: ms, expires: new Date(clock.time + ms), path: '/' })
+    await owner.store.set('a', life(HOUR))
+    await owner.store.set('a', life(1000))
+    expect(await sidsOf(successor)).toEqual(['a'])
+    await clock.advance(1000)
+    expect(await successor.store.get('a')).toBeUndefined()
+    // A long request ends there.
+    await owner.store.set('a', life(HOUR, { late: true }))
+    await expect.poll(() => successor.store.get('a'), patient).toMatchObject({ late: true })
+    await owner.store.close()
+    await tookOver(successor)
+    expect(await successor.store.get('a')).toMatchObject({ late: true })
+    await successor.store.close()
+    expect(await sidsOf(await restarted())).toEqual(['a'])
+  })
+
+  test('of a session that ended there and was used here meanwhile: it goes on', async () => {
+    const clock = new StubClock(Date.now())
+    await begin({}, { clock })
+    const life = (ms: number, data: object = {}) =>
+      sessionOf(data, { originalMaxAge: ms, expires: new Date(clock.time + ms), path: '/' })
+    await owner.store.set('a', life(HOUR))
+    await owner.store.set('a', life(1000))
+    expect(await sidsOf(successor)).toEqual(['a'])
+    await successor.store.set('a', life(HOUR, { used: 'here' }))
+    await clock.advance(1000)
+    await owner.store.prune()
+    await owner.store.set('other', session())
+    await expect.poll(() => sidsOf(successor), patient).toEqual(['a', 'other'])
+    await owner.store.close()
+    await tookOver(successor)
+    expect(await successor.store.get('a')).toMatchObject({ used: 'here' })
+    await successor.store.close()
+    expect(await sidsOf(await restarted())).toEqual(['a', 'other'])
+  })
+
   test('keeps expiries as they were', async () => {
     const clock = new StubClock(Date.now())
     await begin({}, { clock })

@@ -126,7 +126,9 @@ export class Owning {
   }
 
   async #greet(): Promise<void> {
-    const present = await this.#context.successors.present().catch(() => [])
+    const present = await this.#context.successors.present().catch(() => undefined)
+    // What can't be looked at has not gone.
+    if (!present) return
     this.#followed = present.length > 0
     this.#context.lease.announce(present)
   }

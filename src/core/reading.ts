@@ -95,6 +95,10 @@ export async function readAll(
   if (careful) await gatherStructures(context, opened, reading.merge)
   let removalsWhole = true
   if (snapshot) removalsWhole = await readSnapshot(context, snapshot, reading)
+  if (previous && belongs(previous) && isNeeded(previous, snapshot, newer)) {
+    await readSnapshot(context, previous, reading)
+    reading.filledIn = true
+  }
   for (const journal of newer) await readJournal(context, journal, reading)
   const damagedSnapshot = snapshot ? reading.reports[0]!.state === 'damaged' : false
   for (const journal of opened.journals) {
@@ -118,6 +122,21 @@ export async function readAll(
     } else reading.refused = true
   }
   return reading
+}
+
+/**
+ * Whether the generation before is what the journals go on from: somebody has taken the snapshot
+ * away, or put an older one in its place. Without journals nothing tells what was removed since.
+ */
+function isNeeded(
+  { file }: OpenedFile,
+  snapshot: OpenedFile | undefined,
+  journals: readonly OpenedFile[],
+): boolean {
+  if (!file || file.header.tail || (snapshot && !snapshot.file)) return false
+  const { generation } = file.header
+  const newer = (snapshot?.file?.header.generation ?? -1) > generation
+  return !newer && journals.some(ofGeneration(generation))
 }
 
 /** Whether journals tell every removal since the generation before, the damaged snapshot aside. */

@@ -73,10 +73,14 @@ export class Recorder {
   expired(sid: string, slot: number): void {
     const now = this.#clock.now()
     const expires = this.#table.expires(slot)
-    // Ended before its time, or once meant to live longer: a file may hold it alive.
-    const early = expires > now || this.tombstones.outlives(sid, now)
+    const outlived = this.tombstones.outlives(sid, now)
+    // Ended before its time; or by what was changed here, of which the files of the owner know nothing.
+    const early = expires > now || (outlived && this.tenure?.own?.sets.has(sid) === true)
     if (this.tenure && early) this.removed(sid, expires)
     else {
+      // Once meant to live longer: an older file must not bring that back. It is no destruction, since
+      // another process may have given it a later end meanwhile.
+      if (this.#remembers && outlived) this.tombstones.add(sid, this.#table.stamp(slot), expires)
       this.#forget(sid)
       this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
     }

@@ -9,7 +9,7 @@ import { basename } from 'node:path'
 import type { Clock } from './clock.js'
 import { DATE_EVERY } from './dating.js'
 import { Liveness } from './liveness.js'
-import { siblingPath } from './file.js'
+import { isMissing, siblingPath } from './file.js'
 import { isSuccessor, successorPath } from './names.js'
 import { type Note, type Notes, noteText } from './notes.js'
 import { oneAtATime } from './pace.js'
@@ -30,12 +30,28 @@ export class Successors {
   /** Leaves a note of this process and dates it until it is withdrawn. */
   async announce(): Promise<{ name: string; withdraw: () => Promise<void> }> {
     const path = successorPath(this.#path, process.pid, randomBytes(6).toString('hex'))
-    await this.#notes.create(path, () => `${noteText(this.#liveness.own)}\n`).catch(ignore)
-    const date = oneAtATime(() => this.#notes.date(path).catch(ignore))
-    const stop = this.#clock.every(DATE_EVERY, date)
+    let withdrawn = false
+    const leave = async () => {
+      await this.#notes.create(path, () => `${noteText(this.#liveness.own)}\n`)
+      if (withdrawn) await this.#notes.remove(path)
+    }
+    const date = async () => {
+      try {
+        await this.#notes.date(path)
+      } catch (error) {
+        // The folder was deleted, or the owner took this process for gone.
+        if (isMissing(error) && !withdrawn) await leave()
+      }
+    }
+    await leave().catch(ignore)
+    const stop = this.#clock.every(
+      DATE_EVERY,
+      oneAtATime(() => date().catch(ignore)),
+    )
     return {
       name: basename(path),
       withdraw: async () => {
+        withdrawn = true
         stop()
         await this.#notes.remove(path).catch(ignore)
       },

@@ -94,6 +94,43 @@ describe('a damaged snapshot', () => {
     expect(await lettersIn(await open({}, { files }))).toBe('ade')
   })
 
+  test.each(['taken away', 'replaced by an older one'])(
+    'that somebody has %s leaves the generation before for the journals to go on from',
+    async (how) => {
+      const early = await open()
+      await setLetters(early, 'abz')
+      await early.store.snapshot()
+      const backup = early.files.get(PATH)
+      await setLetters(early, 'c')
+      await early.store.destroy('z')
+      await early.store.snapshot()
+      await setLetters(early, 'd')
+      await early.store.destroy('b')
+      await early.store.snapshot()
+      await setLetters(early, 'e')
+      await early.store.close()
+      if (how === 'taken away') early.files.contents.delete(PATH)
+      else early.files.contents.set(PATH, backup)
+      const { store, errors } = await open({}, early)
+      expect(await lettersIn({ store })).toBe('acde')
+      expect(await store.ready()).toMatchObject({ damaged: 0, filledIn: true })
+      expect(errors).toEqual([])
+      expect(await lettersIn(await restart({ ...early, store }))).toBe('acde')
+    },
+  )
+
+  test("that was taken away under 'snapshot' brings back nothing that was destroyed", async () => {
+    const stage = await open({ durability: 'snapshot' })
+    await setLetters(stage, 'ab')
+    await stage.store.snapshot()
+    await stage.store.destroy('b')
+    await stage.store.snapshot()
+    await stage.store.close()
+    stage.files.contents.delete(PATH)
+    const again = await open({ durability: 'snapshot' }, stage)
+    expect(await again.store.get('b')).toBeUndefined()
+  })
+
   test('is replaced by a whole one though the store closes at once', async () => {
     const before = await twoGenerations()
     flipEntries(before.files, PATH)

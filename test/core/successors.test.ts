@@ -38,6 +38,18 @@ describe('successors', () => {
     expect(clock.timers).toBe(0)
   })
 
+  test('whose note was taken away leave it again, until they withdraw', async () => {
+    const { name, withdraw } = await new Successors(notes, PATH, clock).announce()
+    await notes.remove(`/sessions/${name}`)
+    expect(await successors.present()).toEqual([])
+    expect(await seenFor(10)).toEqual([name])
+    await notes.remove(`/sessions/${name}`)
+    const leaving = clock.advance(10_000)
+    await withdraw()
+    await leaving
+    expect(notes.notes.size).toBe(0)
+  })
+
   test('that have gone since their names were read are not there', async () => {
     const { withdraw } = await new Successors(notes, PATH, clock).announce()
     const siblings = notes.siblings.bind(notes)

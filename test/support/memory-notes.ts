@@ -3,6 +3,7 @@
  */
 import { basename } from 'node:path'
 import type { Note, Notes } from '../../src/core/notes.js'
+import { errno } from './memory-files.js'
 
 export class MemoryNotes implements Notes {
   readonly notes = new Map<string, Note>()
@@ -31,7 +32,8 @@ export class MemoryNotes implements Notes {
 
   date(path: string): Promise<void> {
     const note = this.notes.get(path)
-    if (note) this.notes.set(path, { ...note, dated: this.#now() })
+    if (!note) return Promise.reject(errno('ENOENT'))
+    this.notes.set(path, { ...note, dated: this.#now() })
     return Promise.resolve()
   }
 
