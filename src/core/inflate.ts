@@ -197,9 +197,7 @@ export class Inflater {
       const key = this.#characters(this.#length())
       const value = this.#value(depth)
       if (value === ABSENT) continue
-      // An assignment could meet a setter, or a prototype that is frozen.
-      if (key in object) Object.defineProperty(object, key, { ...OWN, value })
-      else object[key] = value
+      give(object, key, value)
     }
     return object
   }
@@ -286,4 +284,17 @@ const OWN = { enumerable: true, configurable: true, writable: true }
 
 function parseBigInt(digits: string): bigint {
   return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`)
+}
+
+/** Gives an object a key of its own. */
+function give(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key !== '__proto__') {
+    try {
+      object[key] = value
+      return
+    } catch {
+      // Object.prototype is frozen, and has the key. To ask first takes a quarter of a `get`.
+    }
+  }
+  Object.defineProperty(object, key, { ...OWN, value })
 }
