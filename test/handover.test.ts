@@ -40,6 +40,22 @@ async function begin(
   successor = await openAt(path, { ...never, ...options }, surroundings)
 }
 
+/** A session that lasts for so long by this clock. */
+function lasting(clock: StubClock, ms: number, data: object = {}) {
+  const expires = new Date(clock.time + ms)
+  return sessionOf(data, { originalMaxAge: ms, expires, path: '/' })
+}
+
+/** Both stores with a session 'a', of an hour at first, that now has a second to live. */
+async function beginWithShortened(): Promise<StubClock> {
+  const clock = new StubClock(Date.now())
+  await begin({}, { clock })
+  await owner.store.set('a', lasting(clock, HOUR))
+  await owner.store.set('a', lasting(clock, 1000))
+  expect(await sidsOf(successor)).toEqual(['a'])
+  return clock
+}
+
 /** Waits until one of the stores owns the file. */
 async function tookOver(one: Opened): Promise<void> {
   await expect.poll(() => roleOf(one), patient).toBe('owner')
@@ -449,17 +465,11 @@ describe('take-over', () => {
   })
 
   test('of a session that ended here by what the owner said is again what the owner says', async () => {
-    const clock = new StubClock(Date.now())
-    await begin({}, { clock })
-    const life = (ms: number, data: object = {}) =>
-      sessionOf(data, { originalMaxAge: ms, expires: new Date(clock.time + ms), path: '/' })
-    await owner.store.set('a', life(HOUR))
-    await owner.store.set('a', life(1000))
-    expect(await sidsOf(successor)).toEqual(['a'])
+    const clock = await beginWithShortened()
     await clock.advance(1000)
     expect(await successor.store.get('a')).toBeUndefined()
     // A long request ends there.
-    await owner.store.set('a', life(HOUR, { late: true }))
+    await owner.store.set('a', lasting(clock, HOUR, { late: true }))
     await expect.poll(() => successor.store.get('a'), patient).toMatchObject({ late: true })
     await owner.store.close()
     await tookOver(successor)
@@ -469,14 +479,8 @@ describe('take-over', () => {
   })
 
   test('of a session that ended there and was used here meanwhile: it goes on', async () => {
-    const clock = new StubClock(Date.now())
-    await begin({}, { clock })
-    const life = (ms: number, data: object = {}) =>
-      sessionOf(data, { originalMaxAge: ms, expires: new Date(clock.time + ms), path: '/' })
-    await owner.store.set('a', life(HOUR))
-    await owner.store.set('a', life(1000))
-    expect(await sidsOf(successor)).toEqual(['a'])
-    await successor.store.set('a', life(HOUR, { used: 'here' }))
+    const clock = await beginWithShortened()
+    await successor.store.set('a', lasting(clock, HOUR, { used: 'here' }))
     await clock.advance(1000)
     await owner.store.prune()
     await owner.store.set('other', session())
@@ -491,11 +495,9 @@ describe('take-over', () => {
   test('keeps expiries as they were', async () => {
     const clock = new StubClock(Date.now())
     await begin({}, { clock })
-    const life = (ms: number) =>
-      sessionOf({}, { originalMaxAge: ms, expires: new Date(clock.time + ms), path: '/' })
-    await owner.store.set('short', life(700))
-    await owner.store.set('long', life(HOUR))
-    await successor.store.set('own', life(700))
+    await owner.store.set('short', lasting(clock, 700))
+    await owner.store.set('long', lasting(clock, HOUR))
+    await successor.store.set('own', lasting(clock, 700))
     await owner.store.close()
     await tookOver(successor)
     expect(await sidsOf(successor)).toEqual(['long', 'own', 'short'])

@@ -25,6 +25,16 @@ import {
 const EMPTY = textOf(new Codec().encode({}))
 const journal = (number: number) => `${PATH}.journal-${number}`
 
+/** A session 'a', and a second journal that has lost both of its headers. */
+async function withHeadless(): Promise<Stage> {
+  const stage = await open()
+  await setLetters(stage, 'a')
+  await stage.store.close()
+  const bytes = Buffer.from(stage.files.get(journal(1))).fill(0, 0, 2 * HEADER_FRAME)
+  stage.files.contents.set(journal(2), bytes)
+  return stage
+}
+
 describe('journals', () => {
   test('with a torn end lose that alone: it is copied, cut, and no reason for alarm', async () => {
     const stage = await open()
@@ -83,12 +93,7 @@ describe('journals', () => {
   })
 
   test('of which both headers are gone keep their names to themselves', async () => {
-    const stage = await open()
-    await setLetters(stage, 'a')
-    await stage.store.close()
-    const bytes = Buffer.from(stage.files.get(journal(1))).fill(0, 0, 2 * HEADER_FRAME)
-    stage.files.contents.set(journal(2), bytes)
-    const again = await open({}, stage)
+    const again = await open({}, await withHeadless())
     await setLetters(again, 'b')
     await again.store.flush()
     expect(again.errors).toMatchObject([{ code: 'ERR_DAMAGED', path: journal(2) }])
@@ -96,12 +101,7 @@ describe('journals', () => {
   })
 
   test('of which both headers are gone are told of once', async () => {
-    const stage = await open()
-    await setLetters(stage, 'a')
-    await stage.store.close()
-    const bytes = Buffer.from(stage.files.get(journal(1))).fill(0, 0, 2 * HEADER_FRAME)
-    stage.files.contents.set(journal(2), bytes)
-    const again = await open({}, stage)
+    const again = await open({}, await withHeadless())
     await again.store.snapshot()
     await again.store.close()
     expect(again.files.contents.has(journal(2))).toBe(false)
