@@ -5,7 +5,7 @@
  * lengths, and what is left over or missing is an error like any other. Makes no more than the
  * tokens and the text are worth.
  */
-import { ObjectMaker } from './object-maker.js'
+import { define, ObjectMaker } from './object-maker.js'
 import type { Shapes } from './shapes.js'
 import type { Span } from './span.js'
 import { TokenReader } from './token-reader.js'
@@ -280,8 +280,6 @@ function dictionary(): Record<string, unknown> {
   return object
 }
 
-const OWN = { enumerable: true, configurable: true, writable: true }
-
 function parseBigInt(digits: string): bigint {
   return digits.startsWith('-') ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`)
 }
@@ -296,5 +294,5 @@ function give(object: Record<string, unknown>, key: string, value: unknown): voi
       // Object.prototype is frozen, and has the key. To ask first takes a quarter of a `get`.
     }
   }
-  Object.defineProperty(object, key, { ...OWN, value })
+  define(object, key, value)
 }

@@ -70,6 +70,11 @@ export class ObjectMaker {
 }
 
 function set(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key in object) Object.defineProperty(object, key, { ...OWN, value })
+  if (key in object) define(object, key, value)
   else object[key] = value
+}
+
+/** Gives an object a key of its own, whatever it inherits. */
+export function define(object: object, key: string, value: unknown): void {
+  Object.defineProperty(object, key, { ...OWN, value })
 }

@@ -95,8 +95,9 @@ export async function readAll(
   if (careful) await gatherStructures(context, opened, reading.merge)
   let removalsWhole = true
   if (snapshot) removalsWhole = await readSnapshot(context, snapshot, reading)
-  if (previous && belongs(previous) && isNeeded(previous, snapshot, newer)) {
-    await readSnapshot(context, previous, reading)
+  const before = previous?.file && belongs(previous) ? previous : undefined
+  if (before && isNeeded(before, snapshot, newer)) {
+    await readSnapshot(context, before, reading)
     reading.filledIn = true
   }
   for (const journal of newer) await readJournal(context, journal, reading)
@@ -109,10 +110,9 @@ export async function readAll(
     const path = journalPath(context.path, '…')
     reading.reports.push({ ...report(snapshot, 'missing'), path, kind: 'journal', bytes: 0 })
   }
-  const before = previous?.file && belongs(previous) ? previous : undefined
   // The first generation has no snapshot; its journals tell all of it.
   const filling = (before ?? older.find(({ file }) => file))?.file
-  if (careful && damagedSnapshot && filling) {
+  if (careful && damagedSnapshot && filling && !reading.filledIn) {
     if (removalsWhole || (await journalsCover(snapshot!, filling, opened.journals))) {
       if (before) await readSnapshot(context, before, reading)
       for (const journal of older) await readJournal(context, journal, reading)
