@@ -6,7 +6,7 @@
  * are remembered here too, so that no file brings a session back. Changes no session.
  */
 import type { Clock, Stamps } from './clock.js'
-import { ONE_DAY } from './lifetime.js'
+import { NEWS_TAKE, ONE_DAY } from './lifetime.js'
 import type { Table } from './table.js'
 import type { Tenure } from './tenure.js'
 import { type Removal, Tombstones } from './tombstones.js'
@@ -67,6 +67,17 @@ export class Recorder {
     if (this.tenure?.own) this.removed(sid, this.#clock.now() + ONE_DAY)
     // Expired by a clock that may be set back: a file may hold it, and it must not live again.
     else this.tenure?.persistence?.removeUnseen(sid, this.#stamps.next(this.#clock.now()))
+  }
+
+  /**
+   * Whether the session in `slot`, though its time is over, is to stay: another process owns the files
+   * and may have touched it, which is still to be read.
+   */
+  awaits(slot: number, now: number): boolean {
+    const own = this.tenure?.own
+    const expires = this.#table.expires(slot)
+    if (!own || expires > now || expires + NEWS_TAKE <= now) return false
+    return !own.sets.has(this.#table.sid(slot))
   }
 
   /** The session in `slot` has expired and is about to leave the table. */

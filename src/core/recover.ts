@@ -14,6 +14,7 @@ import {
   type JournalFile,
   openAll,
 } from './inventory.js'
+import { NEWS_TAKE } from './lifetime.js'
 import { corruptPath, isCorruptCopy, previousPath } from './names.js'
 import {
   type FileReport,
@@ -42,6 +43,12 @@ export interface RestoreReport {
   bytes: number
   durationMs: number
   files: FileReport[]
+}
+
+/** What has expired, and how many of it are still in the table. */
+interface Over {
+  expired: number
+  awaited: number
 }
 
 /** What a recovery needs. */
@@ -108,7 +115,7 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
         { path, offset: damage[0]?.offset },
       )
     }
-    const expired = sweep(context)
+    const over = sweep(context)
     context.target.table.endLoad()
     const aside = context.readOnly ? [] : await setAside(context, reading)
     const { previous } = found
@@ -117,7 +124,7 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
       // No generation before, or none that may fill in: something else is about to take its place.
       aside.push(previous.path)
     }
-    return { ...summarise(context, found, reading, expired), aside }
+    return { ...summarise(context, found, reading, over), aside }
   } finally {
     await closeAll(found)
   }
@@ -131,7 +138,13 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
 export async function survey(context: RecoverContext, before: Recovery): Promise<Recovery> {
   const found = await openAll(context)
   try {
-    const now = summarise(context, found, newReading(context, false), 0, before.store)
+    const now = summarise(
+      context,
+      found,
+      newReading(context, false),
+      { expired: 0, awaited: 0 },
+      before.store,
+    )
     const stands = new Map([
       [context.path, before.glance === now.glance],
       [previousPath(context.path), before.previousGlance === now.previousGlance],
@@ -147,17 +160,22 @@ export async function survey(context: RecoverContext, before: Recovery): Promise
   }
 }
 
-/** Drops what has expired, now that no file can prolong it any more. @returns how many */
-function sweep({ target: { table, tombstones }, now }: RecoverContext): number {
-  let expired = 0
+/** Drops what has expired, where no file can prolong it any more. */
+function sweep({ target: { table, tombstones }, now, readOnly }: RecoverContext): Over {
+  const over = { expired: 0, awaited: 0 }
+  const last = readOnly ? now - NEWS_TAKE : now
   for (let slot = 0; slot < table.slots; slot++) {
     if (!table.has(slot) || table.expires(slot) > now) continue
+    over.expired++
+    if (table.expires(slot) > last) {
+      over.awaited++
+      continue
+    }
     const sid = table.sid(slot)
     if (tombstones.outlives(sid, now)) tombstones.add(sid, table.stamp(slot), table.expires(slot))
     table.remove(slot)
-    expired++
   }
-  return expired
+  return over
 }
 
 /**
@@ -227,7 +245,7 @@ function summarise(
   context: RecoverContext,
   opened: Inventory,
   reading: Reading,
-  expired: number,
+  { expired, awaited }: Over,
   before?: Buffer,
 ): Omit<Recovery, 'aside'> {
   const { merge, reports } = reading
@@ -239,7 +257,7 @@ function summarise(
   return {
     report: {
       path: context.path,
-      sessions: context.target.table.size,
+      sessions: context.target.table.size - awaited,
       expired,
       damaged: reading.damaged,
       filledIn: reading.filledIn,

@@ -137,7 +137,7 @@ export class Sessions {
     }
     if (table.expires(slot) <= now) {
       const last = this.#options.stale ? this.#take(slot) : undefined
-      this.#expire(slot)
+      this.#expire(slot, now)
       this.counters.misses++
       this.disposals.tell()
       return last?.()
@@ -257,7 +257,7 @@ export class Sessions {
     const slot = table.find(sid)
     this.counters.sets++
     if (life.expires <= now) {
-      if (slot >= 0) this.#expire(slot)
+      if (slot >= 0) this.#expire(slot, now)
       return
     }
     if (slot >= 0) {
@@ -274,7 +274,7 @@ export class Sessions {
     this.counters.touches++
     // What has expired does not come back by a touch, and a touch may end a life.
     if (table.expires(slot) <= now || life.expires <= now) {
-      this.#expire(slot)
+      this.#expire(slot, now)
       return
     }
     this.recorder.moved(sid, table.expires(slot), life.expires)
@@ -315,7 +315,8 @@ export class Sessions {
     return () => this.#codec.decode(body, shape && restoreCookie(shape, expires))
   }
 
-  #expire(slot: number): void {
+  #expire(slot: number, now: number): void {
+    if (this.recorder.awaits(slot, now)) return
     const sid = this.#table.sid(slot)
     this.counters.expired++
     this.disposals.add(this.#table, slot, 'expired')
@@ -342,8 +343,9 @@ export class Sessions {
   async #prune(): Promise<void> {
     const pace = new Pace()
     for (let slot = 0; slot < this.#table.slots && !this.closed; slot++) {
-      if (this.#table.has(slot) && this.#table.expires(slot) <= this.#clock.now()) {
-        this.#expire(slot)
+      const now = this.#clock.now()
+      if (this.#table.has(slot) && this.#table.expires(slot) <= now) {
+        this.#expire(slot, now)
         this.disposals.tell()
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()

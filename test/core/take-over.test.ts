@@ -203,6 +203,66 @@ describe('what has gone by itself in a successor', () => {
     expect(await afterTurn(owner, stage)).toEqual(['', ''])
   })
 
+  test.each(['read', 'pruned', 'touched'])(
+    'by its expiry, where it was %s, comes back by a touch that the owner had kept to itself',
+    async (how) => {
+      const [owner, stage] = await pair()
+      const { store, clock } = stage
+      const expired: string[] = []
+      store.on('expired', (sid) => expired.push(sid))
+      const set = async (sid: string) =>
+        owner.store.set(sid, sessionOf({ of: sid }, endsIn(clock, 60_000)))
+      await set('m')
+      await set('n')
+      await owner.store.flush()
+      await meanwhile(clock, store.get('n'))
+      await clock.advance(5000)
+      await owner.store.touch('m', sessionOf({}, endsIn(clock, 60_000)))
+      await clock.advance(56_000)
+      if (how === 'pruned') await store.prune()
+      if (how === 'touched') await store.touch('m', sessionOf({}, endsIn(clock, HOUR)))
+      expect(await lettersIn(stage)).toBe('ab')
+      expect(await store.get('m')).toBeUndefined()
+      expect(expired).toEqual([])
+      await owner.store.close()
+      await clock.advance(TURN)
+      expect(await store.get('m')).toMatchObject({ of: 'm' })
+      await store.close()
+      const again = await open({}, stage)
+      expect(await again.store.get('m')).toMatchObject({ of: 'm' })
+      expect(await lettersIn(again)).toBe('abm')
+    },
+  )
+
+  test('by its expiry before it came may live on by a touch that the owner had kept to itself', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({}, { notes })
+    const { clock } = owner
+    await owner.store.set('m', sessionOf({ of: 'm' }, endsIn(clock, 60_000)))
+    await owner.store.flush()
+    await clock.advance(5000)
+    await owner.store.touch('m', sessionOf({}, endsIn(clock, 60_000)))
+    await clock.advance(56_000)
+    const { store } = begin({}, { files: owner.files, clock, notes })
+    expect(await store.ready()).toMatchObject({ sessions: 0, expired: 1 })
+    await owner.store.close()
+    await clock.advance(TURN)
+    expect(await store.get('m')).toMatchObject({ of: 'm' })
+  })
+
+  test('by its expiry goes after a while for good', async () => {
+    const [, { store, clock }] = await pair()
+    const expired: string[] = []
+    store.on('expired', (sid) => expired.push(sid))
+    clock.jump(HOUR + 64_000)
+    await store.prune()
+    expect(expired).toEqual([])
+    clock.jump(1000)
+    await store.prune()
+    expect(expired).toEqual(['a', 'b'])
+    expect(store.stats().sessions).toBe(0)
+  })
+
   test('by a limit is nothing to write', async () => {
     const [owner, stage] = await pair({ max: 2 })
     await setLetters(stage, 'axyz')
