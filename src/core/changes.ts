@@ -78,13 +78,8 @@ export class Changes {
     if (this.has(slot)) this.#notes.set(slot, NOTHING)
   }
 
-  /** Takes back what is noted of a session that is gone. */
-  dropGone(sid: string): void {
-    this.#gone.delete(sid)
-  }
-
   /** Takes back what is noted of all that are gone. */
-  dropAllGone(): void {
+  dropGone(): void {
     this.#gone = new SidMap()
   }
 

@@ -55,11 +55,7 @@ export class Pending {
   set(slot: number): void {
     // A hook that was told of an eviction may have destroyed what made room for itself.
     if (!this.#table.has(slot) || !this.#takes()) return
-    if (this.waiting) {
-      this.#waiting.drop(slot)
-      // A name costs as much to read as all the rest.
-      if (this.#waiting.goneCount > 0) this.#waiting.dropGone(this.#table.sid(slot))
-    }
+    this.#waiting.drop(slot)
     this.#changes.set(slot)
     // A touch on its way would tell the new cookie and expiry and leave the old body with them.
     this.#writing.complete(slot)
@@ -79,16 +75,9 @@ export class Pending {
   touchSlightly(slot: number, now: number): boolean {
     if (!this.#takes()) return false
     const first = !this.waiting
-    this.#beginWaiting(now)
+    if (first) this.waitingSince = now
     this.#waiting.touch(slot)
     return first
-  }
-
-  /** Notes that what files may hold of a session unknown here is gone. */
-  removeUnseen(sid: string, removal: Removal, now: number): void {
-    if (!this.#takes()) return
-    this.#beginWaiting(now)
-    this.#waiting.remove(sid, removal)
   }
 
   /**
@@ -153,13 +142,12 @@ export class Pending {
 
   /** How many sessions are noted by their sids, since they are gone. */
   get gone(): number {
-    return this.#changes.goneCount + this.#waiting.goneCount
+    return this.#changes.goneCount
   }
 
   /** Forgets those; not while any are on their way. */
   dropGone(): void {
-    this.#changes.dropAllGone()
-    this.#waiting.dropAllGone()
+    this.#changes.dropGone()
   }
 
   /** Forgets what is noted and notes no more, only whether anything has been lost by that. */
@@ -173,9 +161,5 @@ export class Pending {
   #takes(): boolean {
     this.#lost ||= this.#ended
     return !this.#ended
-  }
-
-  #beginWaiting(now: number): void {
-    if (!this.waiting) this.waitingSince = now
   }
 }

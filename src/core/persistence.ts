@@ -122,15 +122,11 @@ export class Persistence {
     this.#noted()
   }
 
-  /** Notes that a session was destroyed that memory does not have; no hurry. */
+  /** Notes that a session was destroyed that memory does not have. */
   removeUnseen(sid: string, stamp: number): void {
     // The files hold no other than those that have expired, or were left out, since.
     if (this.#pending.expired === this.#snapshots.expiredBefore) return
-    const { journaling, durability, clock } = this.#context
-    const removal = { stamp, until: 0 }
-    if (journaling && durability === 'always') this.#pending.remove(sid, removal)
-    else if (journaling) this.#pending.removeUnseen(sid, removal, clock.now())
-    this.#noted()
+    this.remove(sid, { stamp, until: 0 })
   }
 
   /** Notes that the entry in `slot`, of this stamp, is about to go because it has expired. */

@@ -48,12 +48,12 @@ test('what waits for company goes with what comes, and is no reason by itself', 
   const { pending, touchSlightly, told } = notes()
   expect([pending.none, pending.urgent, pending.waiting]).toEqual([true, false, false])
   touchSlightly('touched', 10)
-  pending.removeUnseen('gone', gone, 20)
+  touchSlightly('another', 20)
   expect([pending.none, pending.urgent, pending.waiting]).toEqual([false, false, true])
   expect(pending.waitingSince).toBe(10)
   pending.settle()
   expect([pending.none, pending.urgent, pending.waiting]).toEqual([false, true, false])
-  expect(told(pending.begin())).toEqual({ touched: 'touch', gone })
+  expect(told(pending.begin())).toEqual({ touched: 'touch', another: 'touch' })
   expect([pending.none, pending.urgent]).toEqual([false, false])
   pending.written()
   expect(pending.none).toBe(true)
@@ -75,7 +75,7 @@ test('what waits gives way to what is noted of the same session', () => {
   for (const sid of ['set', 'removed', 'set then']) touchSlightly(sid)
   set('set')
   remove('removed')
-  pending.removeUnseen('set later', gone, 0)
+  pending.remove('set later', gone)
   set('set later')
   expect(all()).toEqual({
     set: 'set',
@@ -144,8 +144,7 @@ test('sessions that are gone are counted, and forgotten without the others', () 
   set('set')
   touchSlightly('touched')
   for (const sid of ['a', 'b']) remove(sid)
-  pending.removeUnseen('unseen', gone, 0)
-  expect(pending.gone).toBe(3)
+  expect(pending.gone).toBe(2)
   pending.dropGone()
   expect(pending.gone).toBe(0)
   expect(all()).toEqual({ set: 'set', touched: 'touch' })
@@ -157,7 +156,6 @@ describe('where nothing will be written any more', () => {
     ['a touch', ({ touch }) => touch('a')],
     ['a small touch', ({ touchSlightly }) => touchSlightly('a')],
     ['a removal', ({ remove }) => remove('a')],
-    ['one of a session unknown here', ({ pending }) => pending.removeUnseen('a', gone, 0)],
   ]
 
   test.each(steps)('%s is not noted, but that something is missing', (_, step) => {
@@ -368,8 +366,8 @@ describe('against maps by sid', () => {
             acts.remove(sid, removal)
             model.remove(sid, removal)
           } else if (what === 'remove') {
-            pending.removeUnseen(sid, removal, 0)
-            model.waiting.set(sid, removal)
+            pending.remove(sid, removal)
+            model.remove(sid, removal)
           } else if (what === 'expire' && live) {
             acts.expire(sid, removal)
             model.expire(sid, removal)

@@ -78,16 +78,14 @@ test.each(DURABILITIES)(
   },
 )
 
-test('a destruction of what is not there is written where something has expired, in company', async () => {
+test('a destruction of what is not there is written within a second, where something has expired', async () => {
   const { store, files, clock } = await open()
   await store.set('a', sessionOf({}, endsIn(clock, HOUR)))
   await store.flush()
   const destroyMany = async () => {
     files.calls = []
     for (let i = 0; i < 10; i++) await store.destroy(`unknown-${i}`)
-    // Nobody waits for it.
-    expect(files.calls).toEqual([])
-    await clock.advance(60_000)
+    await clock.advance(1000)
     return files.count('append')
   }
   expect(await destroyMany()).toBe(0)
@@ -98,7 +96,7 @@ test('a destruction of what is not there is written where something has expired,
   expect(await destroyMany()).toBe(0)
 })
 
-test('it is written in company though the clock is set right meanwhile', async () => {
+test('it is written though the clock is set right meanwhile', async () => {
   const stage = await open()
   const { store, clock } = stage
   await store.set('a', sessionOf({}, endsIn(clock, HOUR)))
