@@ -163,25 +163,28 @@ describe('a damaged snapshot', () => {
     expect(errors).toMatchObject([{ code: 'ERR_DAMAGED' }])
   })
 
-  test('of which both headers are gone is not filled in where a journal has lost removals too', async () => {
-    const stage = await open()
-    const { store, files } = stage
-    await setLetters(stage, 'ab')
-    await store.snapshot()
-    await store.destroy('b')
-    await store.flush()
-    await setLetters(stage, 'c')
-    await store.flush()
-    await store.snapshot()
-    await store.close()
-    for (const at of [100, 612]) flip(files, PATH, at)
-    const journal = `${PATH}.journal-1`
-    const frames = framesIn(files.get(journal))
-    flipFrames(files, journal, (_, index) => index === frames.length - 2)
-    const again = await open({}, stage)
-    expect(await again.store.get('b')).toBeUndefined()
-    expect(await again.store.ready()).toMatchObject({ filledIn: false })
-  })
+  test.each(['amid it', 'at its end'])(
+    'of which both headers are gone is not filled in where a journal has lost removals too, %s',
+    async (where) => {
+      const stage = await open()
+      const { store, files } = stage
+      await setLetters(stage, 'ab')
+      await store.snapshot()
+      await store.destroy('b')
+      await store.flush()
+      if (where === 'amid it') await setLetters(stage, 'c')
+      await store.flush()
+      await store.snapshot()
+      await store.close()
+      for (const at of [100, 612]) flip(files, PATH, at)
+      const journal = `${PATH}.journal-1`
+      const removal = framesIn(files.get(journal)).length - (where === 'amid it' ? 2 : 1)
+      flipFrames(files, journal, (_, index) => index === removal)
+      const again = await open({}, stage)
+      expect(await again.store.get('b')).toBeUndefined()
+      expect(await again.store.ready()).toMatchObject({ filledIn: false })
+    },
+  )
 
   test.each(['snapshot', 'everysec'] as const)(
     'with durability %s is filled in without what was cleared since',
