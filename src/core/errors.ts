@@ -10,7 +10,7 @@
 export type StoreErrorCode =
   /** The file was written by a newer version of this package. */
   | 'ERR_FORMAT_VERSION'
-  /** The file is not one of ours. */
+  /** The file is not one of ours, or a journal of another store. */
   | 'ERR_FORMAT_FOREIGN'
   /** The sessions in the file were encoded by another serializer. */
   | 'ERR_ENCODING'

@@ -194,6 +194,8 @@ describe('journals', () => {
     const report = files.find(({ state }) => state === 'foreign')!
     expect(report).toMatchObject({ path: journal(9), kind: 'journal', records: 0 })
     expect(stage.files.get(report.setAside!)).toEqual(foreign)
+    expect(again.errors).toMatchObject([{ code: 'ERR_FORMAT_FOREIGN', path: journal(9) }])
+    expect(again.errors[0]!.message).toContain(report.setAside)
   })
 
   test('that are missing are told, and what the snapshot holds is served', async () => {
