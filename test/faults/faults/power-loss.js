@@ -66,7 +66,9 @@ async function lives(tally, what, random, durability) {
     }
     if (opened && !disk.stopped) {
       checkReport(tally, where, opened, certain)
-      const served = await checkHistory(tally, where, opened.store, history, durable, read)
+      const { store, report } = opened
+      const gaps = report.damaged > 0
+      const served = await checkHistory(tally, where, store, history, durable, read, gaps)
       history.restart((sid) => read(sid, served[sid]))
       await live(opened.store, disk, clock, random, history)
       if (!disk.stopped && life < LIVES && random.chance(0.2)) {
