@@ -69,7 +69,7 @@ const LAYERS: { name: string; aside: boolean; families: readonly Family[] }[] = 
     families: [
       ['core/frames'],
       ['core/window', 'core/framed-file'],
-      ['core/merge'],
+      ['core/lapsed', 'core/merge'],
       ['core/inventory'],
     ],
   },

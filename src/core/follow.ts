@@ -42,7 +42,7 @@ const LATE = ONE_DAY
 export type MergeReport = Pick<MergeCounts, 'applied' | 'removed'>
 
 export class Follower {
-  readonly own: OwnChanges = { sets: new Set(), made: new Set(), removals: new Map(), cleared: 0 }
+  readonly own: OwnChanges
   readonly #context: FollowContext
   readonly #merge: Merge
   #positions: Positions
@@ -76,6 +76,8 @@ export class Follower {
     this.#stamp = recovery.stamp
     this.#lastNumber = recovery.journal
     this.#missed = recovery.damaged
+    const { lapsed } = recovery
+    this.own = { sets: new Set(), made: new Set(), removals: new Map(), lapsed, cleared: 0 }
     // One for all files and all times: it knows the structures that were told before.
     this.#merge = new Merge(context.target, {
       now: () => context.clock.now(),

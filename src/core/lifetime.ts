@@ -8,11 +8,6 @@ import { withCode } from './errors.js'
 import type { ResolvedOptions } from './options.js'
 
 export const ONE_DAY = 86_400_000
-/**
- * How long after its end a session may turn out to live on where another process owns the files, in
- * ms: that one may keep a touch to itself for a minute (journaling.ts), and it takes a moment to read.
- */
-export const NEWS_TAKE = 65_000
 
 /** The life of a session as one call found it. */
 export interface Lifetime {

@@ -9,6 +9,7 @@
 import type { SessionCodec } from './codec.js'
 import { type EntryRecord, MalformedError, type RecordSink } from './format.js'
 import type { FileHeader } from './header.js'
+import type { Lapsed } from './lapsed.js'
 import { sameKeys } from './shapes.js'
 import { SidMap } from './sid-map.js'
 import { lengthOf, sameBytes, type Span } from './span.js'
@@ -45,6 +46,8 @@ export interface OwnChanges {
   made: Set<string>
   /** Destroyed, with the latest expiry that the other process is known to have given each. */
   removals: Map<string, number>
+  /** Ended here by what the other process is known to have said. */
+  lapsed: Lapsed
   /** The stamp of a clear; 0: none. */
   cleared: number
 }
@@ -155,7 +158,8 @@ export class Merge implements RecordSink {
     }
     if (tombstones.covers(record.sid, record.stamp)) return
     if (record.stamp <= (this.#options.cleared ?? 0)) return
-    const slot = table.find(record.sid)
+    const found = table.find(record.sid)
+    const slot = found < 0 && body === undefined ? this.#revive(record) : found
     if (slot >= 0) events?.seen?.(slot)
     if (slot >= 0 && table.stamp(slot) > record.stamp) return
     // A touch may have been written with the stamp of the set that came right behind it.
@@ -236,6 +240,15 @@ export class Merge implements RecordSink {
       }
     }
     tombstones.clear(stamp)
+  }
+
+  /** Puts back what has ended here and was touched there before. @returns its slot, or -1 */
+  #revive({ sid, stamp, expires }: EntryRecord): number {
+    const { own } = this.#options
+    const lapse = own?.lapsed.get(sid)
+    if (!lapse || lapse.record.stamp > stamp || expires <= this.#options.now()) return -1
+    own!.lapsed.delete(sid)
+    return this.#target.table.put(lapse.record, lapse.body)
   }
 
   #noteEvicted(sid: string, stamp: number): void {

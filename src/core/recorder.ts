@@ -6,7 +6,7 @@
  * are remembered here too, so that no file brings a session back. Changes no session.
  */
 import type { Clock, Stamps } from './clock.js'
-import { NEWS_TAKE, ONE_DAY } from './lifetime.js'
+import { ONE_DAY } from './lifetime.js'
 import type { Table } from './table.js'
 import type { Tenure } from './tenure.js'
 import { type Removal, Tombstones } from './tombstones.js'
@@ -69,17 +69,6 @@ export class Recorder {
     else this.tenure?.persistence?.removeUnseen(sid, this.#stamps.next(this.#clock.now()))
   }
 
-  /**
-   * Whether the session in `slot`, though its time is over, is to stay: another process owns the files
-   * and may have touched it, which is still to be read.
-   */
-  awaits(slot: number, now: number): boolean {
-    const own = this.tenure?.own
-    const expires = this.#table.expires(slot)
-    if (!own || expires > now || expires + NEWS_TAKE <= now) return false
-    return !own.sets.has(this.#table.sid(slot))
-  }
-
   /** The session in `slot` has expired and is about to leave the table. */
   expired(sid: string, slot: number): void {
     const now = this.#clock.now()
@@ -89,12 +78,22 @@ export class Recorder {
     const early = expires > now || (outlived && this.tenure?.own?.sets.has(sid) === true)
     if (this.tenure && early) this.removed(sid, expires)
     else {
-      // Once meant to live longer: an older file must not bring that back. It is no destruction, since
-      // another process may have given it a later end meanwhile.
-      if (this.#remembers && outlived) this.tombstones.add(sid, this.#table.stamp(slot), expires)
+      const own = this.tenure?.own
+      const changed = own?.sets.has(sid) === true
+      // Once meant to live longer, or older in the files of the owner: they must not bring that back. It
+      // is no destruction, since another process may have given it a later end meanwhile.
+      if (this.#remembers && (outlived || changed)) {
+        this.tombstones.add(sid, this.#table.stamp(slot), changed ? now + ONE_DAY : expires)
+      }
+      if (!changed) own?.lapsed.add(this.#table, slot, now)
       this.#forget(sid)
       this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
     }
+  }
+
+  /** The session was set to end at once: no touch of another process brings it back. */
+  ended(sid: string): void {
+    this.tenure?.own?.lapsed.delete(sid)
   }
 
   /** The session was evicted. */
@@ -121,6 +120,7 @@ export class Recorder {
       }
       own.sets.clear()
       own.made.clear()
+      own.lapsed.clear()
     }
     return this.#stamps.next(this.#clock.now())
   }

@@ -14,7 +14,7 @@ import {
   type JournalFile,
   openAll,
 } from './inventory.js'
-import { NEWS_TAKE } from './lifetime.js'
+import { Lapsed } from './lapsed.js'
 import { corruptPath, isCorruptCopy, previousPath } from './names.js'
 import {
   type FileReport,
@@ -43,12 +43,6 @@ export interface RestoreReport {
   bytes: number
   durationMs: number
   files: FileReport[]
-}
-
-/** What has expired, and how many of it are still in the table. */
-interface Over {
-  expired: number
-  awaited: number
 }
 
 /** What a recovery needs. */
@@ -88,6 +82,8 @@ export interface Recovery {
   /** For a follower: how far each journal was read, and which snapshot. */
   positions: Positions
   snapshotId: Buffer | undefined
+  /** For a follower as well: what had just expired. */
+  lapsed: Lapsed
 }
 
 /**
@@ -115,7 +111,8 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
         { path, offset: damage[0]?.offset },
       )
     }
-    const over = sweep(context)
+    const lapsed = new Lapsed()
+    const expired = sweep(context, lapsed)
     context.target.table.endLoad()
     const aside = context.readOnly ? [] : await setAside(context, reading)
     const { previous } = found
@@ -124,7 +121,7 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
       // No generation before, or none that may fill in: something else is about to take its place.
       aside.push(previous.path)
     }
-    return { ...summarise(context, found, reading, over), aside }
+    return { ...summarise(context, found, reading, expired), aside, lapsed }
   } finally {
     await closeAll(found)
   }
@@ -138,13 +135,7 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
 export async function survey(context: RecoverContext, before: Recovery): Promise<Recovery> {
   const found = await openAll(context)
   try {
-    const now = summarise(
-      context,
-      found,
-      newReading(context, false),
-      { expired: 0, awaited: 0 },
-      before.store,
-    )
+    const now = summarise(context, found, newReading(context, false), 0, before.store)
     const stands = new Map([
       [context.path, before.glance === now.glance],
       [previousPath(context.path), before.previousGlance === now.previousGlance],
@@ -153,29 +144,26 @@ export async function survey(context: RecoverContext, before: Recovery): Promise
     const paths = new Set([...damaged.map(({ path }) => path), ...before.aside])
     // A number is given to one journal only: one that is still there is the same.
     const aside = [...paths].filter((path) => stands.get(path) ?? true)
-    const { refused } = before
-    return { ...now, damaged: damaged.some(({ path }) => aside.includes(path)), refused, aside }
+    const { refused, lapsed } = before
+    const again = damaged.some(({ path }) => aside.includes(path))
+    return { ...now, damaged: again, refused, aside, lapsed }
   } finally {
     await closeAll(found)
   }
 }
 
-/** Drops what has expired, where no file can prolong it any more. */
-function sweep({ target: { table, tombstones }, now, readOnly }: RecoverContext): Over {
-  const over = { expired: 0, awaited: 0 }
-  const last = readOnly ? now - NEWS_TAKE : now
+/** Drops what has expired, now that no file read here can prolong it any more. @returns how many */
+function sweep({ target: { table, tombstones }, now }: RecoverContext, lapsed: Lapsed): number {
+  let expired = 0
   for (let slot = 0; slot < table.slots; slot++) {
     if (!table.has(slot) || table.expires(slot) > now) continue
-    over.expired++
-    if (table.expires(slot) > last) {
-      over.awaited++
-      continue
-    }
     const sid = table.sid(slot)
     if (tombstones.outlives(sid, now)) tombstones.add(sid, table.stamp(slot), table.expires(slot))
+    lapsed.add(table, slot, now)
     table.remove(slot)
+    expired++
   }
-  return over
+  return expired
 }
 
 /**
@@ -245,9 +233,9 @@ function summarise(
   context: RecoverContext,
   opened: Inventory,
   reading: Reading,
-  { expired, awaited }: Over,
+  expired: number,
   before?: Buffer,
-): Omit<Recovery, 'aside'> {
+): Omit<Recovery, 'aside' | 'lapsed'> {
   const { merge, reports } = reading
   const readable = opened.all.filter(({ file }) => file)
   const headers = readable.map(({ file }) => file!.header)
@@ -257,7 +245,7 @@ function summarise(
   return {
     report: {
       path: context.path,
-      sessions: context.target.table.size - awaited,
+      sessions: context.target.table.size,
       expired,
       damaged: reading.damaged,
       filledIn: reading.filledIn,

@@ -137,7 +137,7 @@ export class Sessions {
     }
     if (table.expires(slot) <= now) {
       const last = this.#options.stale ? this.#take(slot) : undefined
-      this.#expire(slot, now)
+      this.#expire(slot)
       this.counters.misses++
       this.disposals.tell()
       return last?.()
@@ -257,7 +257,8 @@ export class Sessions {
     const slot = table.find(sid)
     this.counters.sets++
     if (life.expires <= now) {
-      if (slot >= 0) this.#expire(slot, now)
+      if (slot >= 0) this.#expire(slot)
+      this.recorder.ended(sid)
       return
     }
     if (slot >= 0) {
@@ -274,7 +275,7 @@ export class Sessions {
     this.counters.touches++
     // What has expired does not come back by a touch, and a touch may end a life.
     if (table.expires(slot) <= now || life.expires <= now) {
-      this.#expire(slot, now)
+      this.#expire(slot)
       return
     }
     this.recorder.moved(sid, table.expires(slot), life.expires)
@@ -315,8 +316,7 @@ export class Sessions {
     return () => this.#codec.decode(body, shape && restoreCookie(shape, expires))
   }
 
-  #expire(slot: number, now: number): void {
-    if (this.recorder.awaits(slot, now)) return
+  #expire(slot: number): void {
     const sid = this.#table.sid(slot)
     this.counters.expired++
     this.disposals.add(this.#table, slot, 'expired')
@@ -343,9 +343,8 @@ export class Sessions {
   async #prune(): Promise<void> {
     const pace = new Pace()
     for (let slot = 0; slot < this.#table.slots && !this.closed; slot++) {
-      const now = this.#clock.now()
-      if (this.#table.has(slot) && this.#table.expires(slot) <= now) {
-        this.#expire(slot, now)
+      if (this.#table.has(slot) && this.#table.expires(slot) <= this.#clock.now()) {
+        this.#expire(slot)
         this.disposals.tell()
       }
       if (slot % SLOTS_AT_ONCE === 0 && pace.due) await pace.pause()

@@ -5,6 +5,7 @@ import type { Table } from '../../src/core/table.js'
 import { Codec } from '../../src/core/codec.js'
 import type { EntryRecord } from '../../src/core/format.js'
 import { MalformedError } from '../../src/core/format.js'
+import { Lapsed } from '../../src/core/lapsed.js'
 import { Merge, type MergeOptions, type OwnChanges } from '../../src/core/merge.js'
 import {
   contentsOf,
@@ -43,6 +44,7 @@ const own = (): OwnChanges => ({
   sets: new Set(),
   made: new Set(),
   removals: new Map(),
+  lapsed: new Lapsed(),
   cleared: 0,
 })
 

@@ -203,34 +203,29 @@ describe('what has gone by itself in a successor', () => {
     expect(await afterTurn(owner, stage)).toEqual(['', ''])
   })
 
+  /** The owner has touched m in the last moment and kept it to itself; here it has ended. */
+  async function lastTouch(how: string): Promise<[Stage, Stage]> {
+    const [owner, stage] = await pair()
+    const { store, clock } = stage
+    const life = () => endsIn(clock, 60_000)
+    await owner.store.set('m', sessionOf({ of: 'm' }, life()))
+    await owner.store.flush()
+    await meanwhile(clock, store.get('m'))
+    await clock.advance(5000)
+    await owner.store.touch('m', sessionOf({}, life()))
+    await clock.advance(56_000)
+    if (how === 'pruned') await store.prune()
+    if (how === 'touched') await store.touch('m', sessionOf({}, endsIn(clock, HOUR)))
+    expect(await store.get('m')).toBeUndefined()
+    return [owner, stage]
+  }
+
   test.each(['read', 'pruned', 'touched'])(
     'by its expiry, where it was %s, comes back by a touch that the owner had kept to itself',
     async (how) => {
-      const [owner, stage] = await pair()
-      const { store, clock } = stage
-      const expired: string[] = []
-      store.on('expired', (sid) => expired.push(sid))
-      const set = async (sid: string) =>
-        owner.store.set(sid, sessionOf({ of: sid }, endsIn(clock, 60_000)))
-      await set('m')
-      await set('n')
-      await owner.store.flush()
-      await meanwhile(clock, store.get('n'))
-      await clock.advance(5000)
-      await owner.store.touch('m', sessionOf({}, endsIn(clock, 60_000)))
-      await clock.advance(56_000)
-      if (how === 'pruned') await store.prune()
-      if (how === 'touched') await store.touch('m', sessionOf({}, endsIn(clock, HOUR)))
-      expect(await lettersIn(stage)).toBe('ab')
-      expect(await store.get('m')).toBeUndefined()
-      expect(expired).toEqual([])
-      await owner.store.close()
-      await clock.advance(TURN)
-      expect(await store.get('m')).toMatchObject({ of: 'm' })
-      await store.close()
-      const again = await open({}, stage)
-      expect(await again.store.get('m')).toMatchObject({ of: 'm' })
-      expect(await lettersIn(again)).toBe('abm')
+      const [owner, stage] = await lastTouch(how)
+      expect(stage.store.stats()).toMatchObject({ sessions: 2, expired: 1, unsaved: false })
+      expect(await afterTurn(owner, stage)).toEqual(['abm', 'abm'])
     },
   )
 
@@ -243,24 +238,53 @@ describe('what has gone by itself in a successor', () => {
     await clock.advance(5000)
     await owner.store.touch('m', sessionOf({}, endsIn(clock, 60_000)))
     await clock.advance(56_000)
-    const { store } = begin({}, { files: owner.files, clock, notes })
-    expect(await store.ready()).toMatchObject({ sessions: 0, expired: 1 })
-    await owner.store.close()
-    await clock.advance(TURN)
-    expect(await store.get('m')).toMatchObject({ of: 'm' })
+    const stage = begin({}, { files: owner.files, clock, notes })
+    expect(await stage.store.ready()).toMatchObject({ sessions: 0, expired: 1 })
+    expect(await afterTurn(owner, stage)).toEqual(['m', 'm'])
   })
 
-  test('by its expiry goes after a while for good', async () => {
-    const [, { store, clock }] = await pair()
-    const expired: string[] = []
-    store.on('expired', (sid) => expired.push(sid))
-    clock.jump(HOUR + 64_000)
+  test.each([
+    ['set to end', ({ store, clock }: Stage) => store.set('m', sessionOf({}, endsIn(clock, 0)))],
+    ['destroyed', ({ store }: Stage) => store.destroy('m')],
+    ['cleared', ({ store }: Stage) => store.clear()],
+  ])('by its expiry stays so where it was %s since', async (_, end) => {
+    const [owner, stage] = await lastTouch('read')
+    await end(stage)
+    await owner.store.close()
+    await stage.clock.advance(TURN)
+    expect(await stage.store.get('m')).toBeUndefined()
+  })
+
+  test('by its expiry takes no place of those that live', async () => {
+    const notes = new MemoryNotes()
+    const owner = await open({ max: 2 }, { notes })
+    const { store, clock } = owner
+    await store.set('a', sessionOf())
+    await store.set('m', sessionOf({}, endsIn(clock, 10_000)))
+    await clock.advance(11_000)
     await store.prune()
-    expect(expired).toEqual([])
-    clock.jump(1000)
-    await store.prune()
-    expect(expired).toEqual(['a', 'b'])
-    expect(store.stats().sessions).toBe(0)
+    await store.set('b', sessionOf())
+    await store.flush()
+    const stage = begin({ max: 2 }, { files: owner.files, clock, notes })
+    expect(await stage.store.ready()).toMatchObject({ sessions: 2, expired: 1 })
+    expect(await afterTurn(owner, stage)).toEqual(['ab', 'ab'])
+  })
+
+  test('by the expiry it was given here does not come back as the owner had it', async () => {
+    const notes = new MemoryNotes()
+    const durability = 'snapshot'
+    const owner = await open({ durability }, { notes })
+    const { store, clock } = owner
+    await store.set('m', sessionOf({ of: 1 }, endsIn(clock, 60_000)))
+    await store.snapshot()
+    const stage = begin({ durability }, { files: owner.files, clock, notes })
+    await stage.store.ready()
+    await store.set('m', sessionOf({ of: 2 }, endsIn(clock, HOUR)))
+    await clock.advance(1000)
+    await stage.store.set('m', sessionOf({ of: 3 }, endsIn(clock, 100_000)))
+    await clock.advance(101_000)
+    expect(await stage.store.get('m')).toBeUndefined()
+    expect(await afterTurn(owner, stage)).toEqual(['', ''])
   })
 
   test('by a limit is nothing to write', async () => {
