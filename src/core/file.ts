@@ -67,6 +67,8 @@ export interface Files {
   keepSync(path: string, kept: string): void
   copy(from: string, to: string): Promise<void>
   truncate(path: string, length: number): Promise<void>
+  /** Resolves when everything written to the file has reached the disk. */
+  sync(path: string): Promise<void>
   /** Removes a file; none there is fine. */
   remove(path: string): Promise<void>
   /** Makes creations, renames and removals beside `path` durable. */

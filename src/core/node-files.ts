@@ -155,12 +155,7 @@ export const nodeFiles: Files = {
     await fsp.copyFile(from, to, constants.COPYFILE_EXCL)
     try {
       await fsp.chmod(to, MODE)
-      const handle = await fsp.open(to, 'r+')
-      try {
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
+      await this.sync(to)
     } catch (error) {
       // It would be in the way of the next attempt.
       await fsp.rm(to, { force: true }).catch(ignore)
@@ -169,9 +164,14 @@ export const nodeFiles: Files = {
   },
 
   async truncate(path, length) {
+    await fsp.truncate(path, length)
+    await this.sync(path)
+  },
+
+  async sync(path) {
+    // Windows syncs no file that is open for reading only.
     const handle = await fsp.open(path, 'r+')
     try {
-      await handle.truncate(length)
       await handle.sync()
     } finally {
       await handle.close()

@@ -73,7 +73,7 @@ export class Persistence {
     // What was left out when files were read, for its expiry or a limit, they may hold.
     this.#pending.expired = recovery.store ? 1 : 0
     const many = recovery.journals.length > (context.journaling ? JOURNALS_MOST : 0)
-    if (recovery.damaged || recovery.rekey || many) {
+    if (recovery.damaged || recovery.unsynced || recovery.rekey || many) {
       this.#snapshots.unsaved = true
       this.snapshotSoon()
     }

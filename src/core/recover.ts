@@ -6,7 +6,7 @@
  * written; nothing is deleted here that has not been copied.
  */
 import { StoreError } from './errors.js'
-import { type Files, siblingPath } from './file.js'
+import { type Files, isMissing, siblingPath } from './file.js'
 import {
   closeAll,
   type Inventory,
@@ -73,6 +73,8 @@ export interface Recovery {
   salt: Buffer | undefined
   /** A file is damaged: the next generation should be written soon. */
   damaged: boolean
+  /** Not all that was read is known to be on disk: the next generation should be written soon. */
+  unsynced: boolean
   /** A file is not encrypted as it should be: the next generation leaves no other behind. */
   rekey: boolean
   /** The generation before is not to fill in, now or later. */
@@ -121,7 +123,8 @@ export async function recover(context: RecoverContext): Promise<Recovery> {
       // No generation before, or none that may fill in: something else is about to take its place.
       aside.push(previous.path)
     }
-    return { ...summarise(context, found, reading, expired), aside, lapsed }
+    const unsynced = !context.readOnly && !(await syncAll(context, reading))
+    return { ...summarise(context, found, reading, expired), aside, unsynced, lapsed }
   } finally {
     await closeAll(found)
   }
@@ -146,7 +149,7 @@ export async function survey(context: RecoverContext, before: Recovery): Promise
     const aside = [...paths].filter((path) => stands.get(path) ?? true)
     const { refused, lapsed } = before
     const again = damaged.some(({ path }) => aside.includes(path))
-    return { ...now, damaged: again, refused, aside, lapsed }
+    return { ...now, damaged: again, unsynced: true, refused, aside, lapsed }
   } finally {
     await closeAll(found)
   }
@@ -229,13 +232,28 @@ async function holdSame(files: Files, path: string, other: string): Promise<bool
   }
 }
 
+/**
+ * Has the disk keep what a process that was killed had only written: what is served now is no change
+ * that a loss of power may take. @returns whether it does
+ */
+async function syncAll({ files, path }: RecoverContext, reading: Reading): Promise<boolean> {
+  try {
+    // One that held nothing yet has been removed.
+    for (const journal of reading.positions.keys()) await files.sync(journal).catch(unlessMissing)
+    if (reading.reports.length > 0) await files.syncFolder(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function summarise(
   context: RecoverContext,
   opened: Inventory,
   reading: Reading,
   expired: number,
   before?: Buffer,
-): Omit<Recovery, 'aside' | 'lapsed'> {
+): Omit<Recovery, 'aside' | 'unsynced' | 'lapsed'> {
   const { merge, reports } = reading
   const readable = opened.all.filter(({ file }) => file)
   const headers = readable.map(({ file }) => file!.header)
@@ -273,6 +291,10 @@ function summarise(
     positions: reading.positions,
     snapshotId: opened.snapshot?.file?.header.id,
   }
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isMissing(error)) throw error
 }
 
 function ignore(): void {

@@ -404,6 +404,30 @@ test('what was appended before an error and not yet synced is synced all the sam
   expect(await sidsIn(await afterPowerCut(stage))).toEqual(['a', 'b', 'c'])
 })
 
+describe('what a kill has left in the memory of the system alone', () => {
+  test.each(['snapshot', 'everysec', 'always'] as const)(
+    "is on disk when a start with durability '%s' serves it",
+    async (durability) => {
+      const again = await afterKill(await halfSynced(), { durability })
+      expect(await sidsIn(again)).toEqual(['a', 'b'])
+      expect(await sidsIn(await afterPowerCut(again))).toEqual(['a', 'b'])
+    },
+  )
+
+  test('is written anew where the sync of it fails', async () => {
+    const files = (await halfSynced()).files.fork()
+    let left = 1
+    files.fail = (operation, name) =>
+      operation === 'sync' && name.includes('journal') && left-- > 0 ? errno('EIO') : undefined
+    const again = await open({}, { files })
+    expect(await sidsIn(again)).toEqual(['a', 'b'])
+    expect(again.store.stats().unsaved).toBe(true)
+    await again.store.flush()
+    expect(again.store.stats().unsaved).toBe(false)
+    expect(await sidsIn(await afterPowerCut(again))).toEqual(['a', 'b'])
+  })
+})
+
 test('one journal write is under way at most, whatever is asked for', async () => {
   const { store, files } = await open({ durability: 'always' })
   let under = 0

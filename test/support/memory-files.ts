@@ -55,6 +55,7 @@ export class MemoryFiles implements Files {
   fork(): MemoryFiles {
     const files = new MemoryFiles()
     for (const [path, bytes] of this.contents) files.contents.set(path, Buffer.from(bytes))
+    for (const [path, bytes] of this.synced) files.synced.set(path, Buffer.from(bytes))
     return files
   }
 
@@ -220,6 +221,12 @@ export class MemoryFiles implements Files {
   async truncate(path: string, length: number): Promise<void> {
     await this.#does('truncate', path)
     this.contents.set(path, this.get(path).subarray(0, length))
+    await this.sync(path)
+  }
+
+  async sync(path: string): Promise<void> {
+    await this.#does('sync', path)
+    this.synced.set(path, this.get(path))
   }
 
   async remove(path: string): Promise<void> {

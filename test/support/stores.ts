@@ -80,7 +80,9 @@ export function afterKill({ files, clock }: Stage, options: StoreOptions = {}): 
 export function afterPowerCut({ files }: Stage, options = {}): Promise<Stage> {
   const disk = files.fork()
   for (const path of disk.contents.keys()) {
-    disk.contents.set(path, files.synced.get(path) ?? Buffer.alloc(0))
+    const left = files.synced.get(path) ?? Buffer.alloc(0)
+    disk.contents.set(path, left)
+    disk.synced.set(path, left)
   }
   return open(options, { files: disk })
 }

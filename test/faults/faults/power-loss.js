@@ -49,6 +49,7 @@ async function lives(tally, what, random, durability) {
   let disk = new Disk()
   // An empty folder exists; what the first life makes of it may be interrupted as any other.
   let lost = 0
+  let killed = false
   for (let life = 0; life <= LIVES; life++) {
     const where = `${what}, life ${life}`
     // The last one only looks.
@@ -65,7 +66,7 @@ async function lives(tally, what, random, durability) {
       if (!disk.stopped) throw error
     }
     if (opened && !disk.stopped) {
-      checkReport(tally, where, opened, certain)
+      checkReport(tally, where, opened, certain, killed)
       const { store, report } = opened
       const gaps = report.damaged > 0
       const served = await checkHistory(tally, where, store, history, durable, read, gaps)
@@ -83,17 +84,21 @@ async function lives(tally, what, random, durability) {
     if (stoppedAt !== Infinity) lost = stoppedAt
     // Timers of the life that has ended are not to fire in the next.
     clock = new TestClock(clock.now())
-    disk = disk.afterPowerLoss(random)
+    // What a kill leaves is all there until the power goes as well.
+    const kill = random.chance(0.3)
+    killed ||= kill
+    disk = kill ? disk.afterKill() : disk.afterPowerLoss(random)
   }
 }
 
-/** Nothing is found torn or damaged but what had not been synced, and damage is told. */
-function checkReport(tally, what, { report, errors }, certain) {
+/** Nothing is found torn or damaged but what had not been synced or a kill cut off, and damage is told. */
+function checkReport(tally, what, { report, errors }, certain, killed) {
   for (const { path, state, bytes: size, damage } of report.files) {
     const allowed = size > HEADER ? ['whole', 'torn', 'damaged'] : ['whole', 'torn']
     tally.require(allowed.includes(state), `${what}: found a file of ${size} bytes ${state}`)
     for (const { offset, bytes } of damage) {
-      const due = offset + bytes > certain.get(path) || certain.get(path) === 0
+      const unsynced = offset + bytes > certain.get(path) || certain.get(path) === 0
+      const due = unsynced || (killed && state === 'torn')
       tally.require(due, `${what}: ${state} at ${offset}, of ${certain.get(path)} bytes synced`)
     }
   }

@@ -129,6 +129,11 @@ function diskFiles(disk) {
       await step('ftruncate', path)
       const inode = disk.inode(path)
       inode.truncate(length)
+      await this.sync(path)
+    },
+
+    async sync(path) {
+      const inode = disk.inode(path)
       await step('fsync', path)
       inode.sync()
     },

@@ -70,6 +70,20 @@ export class Disk {
     this.onStop()
   }
 
+  /** The disk as a process finds it that comes after one that was killed. */
+  afterKill() {
+    const disk = new Disk()
+    const made = new Map()
+    const left = (inode) => {
+      if (inode && !made.has(inode)) made.set(inode, inode.afterKill())
+      return made.get(inode)
+    }
+    for (const [path, inode] of this.entries) disk.entries.set(path, left(inode))
+    for (const [path, inode] of this.#syncedEntries) disk.#syncedEntries.set(path, left(inode))
+    disk.#pending = this.#pending.map((step) => ({ ...step, inode: left(step.inode) }))
+    return disk
+  }
+
   /** The disk as the next boot finds it. */
   afterPowerLoss(random) {
     const names = new Map(this.#syncedEntries)

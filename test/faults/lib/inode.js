@@ -52,6 +52,8 @@ export class Inode {
     const copy = Inode.durable(this.data)
     copy.#synced = this.#synced
     copy.#pending = [...this.#pending]
+    copy.#forgotten = this.#forgotten
+    copy.certain = Math.min(this.certain, this.#pending.length > 0 ? this.#synced.length : Infinity)
     return copy
   }
 
