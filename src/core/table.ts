@@ -176,16 +176,16 @@ export class Table {
 
   /** Restores recency from what the records said and puts the limits back in force. */
   endLoad(): void {
-    if (this.#limits.max === 0 && this.#limits.maxBytes === 0) return
+    const order = (this.#lru = this.#makeOrder())
+    if (!order) return
     const slots = new Uint32Array(this.size)
     let count = 0
     for (let slot = 0; slot < this.slots; slot++) {
       if (this.has(slot)) slots[count++] = slot
     }
     slots.sort((a, b) => this.used(a) - this.used(b))
-    this.#lru = this.#makeOrder()
     for (const slot of slots) {
-      if (this.fits(this.sid(slot), this.length(slot))) this.#lru?.use(slot)
+      if (this.fits(this.sid(slot), this.length(slot))) order.use(slot)
       else this.#evict(slot)
     }
     this.#shrink()
