@@ -5,6 +5,7 @@
  * journals can't tell what happened. Files may be appended to, replaced and removed while it reads:
  * an end that is not a whole frame yet is simply read later. Never writes.
  */
+import { dirname } from 'node:path'
 import type { KeyRing } from './cipher.js'
 import type { CookieShapes } from './cookie.js'
 import type { Clock, Stamps } from './clock.js'
@@ -13,7 +14,6 @@ import { type Files, isMissing } from './file.js'
 import { FramedFile } from './framed-file.js'
 import { FIRST_SEQUENCE, HEAD_LENGTH } from './frames.js'
 import { ONE_DAY } from './lifetime.js'
-import { dirname } from 'node:path'
 import { Merge, type MergeCounts, type MergeTarget, type OwnChanges } from './merge.js'
 import { journalNumbers, journalPath } from './names.js'
 import { paced, SLOTS_AT_ONCE } from './pace.js'
@@ -121,8 +121,8 @@ export class Follower {
     for (const number of numbers) {
       await this.#readJournal(number)
       // Listed beside a later one, it was being appended to no more when it was read.
-      const path = journalPath(this.#context.path, number)
-      if (number !== numbers.at(-1) && this.#positions.has(path)) this.#complete.add(path)
+      const journal = journalPath(path, number)
+      if (number !== numbers.at(-1) && this.#positions.has(journal)) this.#complete.add(journal)
     }
     await this.#readSnapshot()
     this.#first = false

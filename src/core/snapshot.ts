@@ -81,9 +81,9 @@ export function* snapshotChunks(
   const pruning = tombstones.prune(source.now)
   while (!pruning.next().done) yield EMPTY
 
-  const cleared = tombstones.cleared
-  if (tombstones.cleared > 0) {
-    writer.clear(tombstones.cleared)
+  const { cleared } = tombstones
+  if (cleared > 0) {
+    writer.clear(cleared)
     removals++
   }
   for (const [sid, { stamp, until }] of tombstones.entries()) {
