@@ -11,7 +11,7 @@ import { DATE_EVERY } from './dating.js'
 import { Liveness } from './liveness.js'
 import { isMissing, siblingPath } from './file.js'
 import { isSuccessor, successorPath } from './names.js'
-import { type Note, type Notes, noteText } from './notes.js'
+import { type Notes, noteText } from './notes.js'
 import { oneAtATime } from './pace.js'
 import type { ProcessIdentity } from './process-identity.js'
 
@@ -67,14 +67,10 @@ export class Successors {
       const path = siblingPath(this.#path, name)
       const note = await this.#notes.read(path)
       if (!note) continue
-      if (this.#lives(name, note)) living.push(name)
+      if (this.#liveness.of(name, parse(note.text), note.dated)) living.push(name)
       else await this.#notes.remove(path).catch(ignore)
     }
     return living
-  }
-
-  #lives(name: string, { text, dated }: Note): boolean {
-    return this.#liveness.of(name, parse(text), dated)
   }
 }
 
