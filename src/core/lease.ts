@@ -206,7 +206,7 @@ export class LeaseHolder implements Lease {
 
   /** Whether it is seen to be somebody else's by now. */
   #isTakenSync(): boolean {
-    const terms = () => this.#parse(this.#notes.siblingsSync(this.#path))
+    const terms = () => this.#termsIn(this.#notes.siblingsSync(this.#path))
     if (Math.max(0, ...terms()) > this.#term) return true
     const note = this.#notes.readSync(this.#leasePath(this.#term))
     if (!note) return terms().length > 0
@@ -265,10 +265,10 @@ export class LeaseHolder implements Lease {
   }
 
   async #terms(): Promise<number[]> {
-    return this.#parse(await this.#notes.siblings(this.#path))
+    return this.#termsIn(await this.#notes.siblings(this.#path))
   }
 
-  #parse(names: string[]): number[] {
+  #termsIn(names: string[]): number[] {
     return names.map((name) => leaseTerm(this.#path, name)).filter((term) => term >= 0)
   }
 
