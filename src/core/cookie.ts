@@ -162,8 +162,8 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
   const { form, values, maker } = shape
   const told = toldExpiry(form, expires)
   if (maker) {
-    fields = values
-    next = 0
+    madeFrom = values
+    made = 0
     return maker.make(nextField, 0, told)
   }
   const [, cookie] = JSON.parse(shapeText(shape)) as [string, Fields]
@@ -171,10 +171,13 @@ export function restoreCookie(shape: CookieShape, expires: number): Record<strin
   return cookie
 }
 
-/** Of the cookie that is being made; a function of its own for each would cost as much as the fields. */
-let fields: readonly unknown[] = []
-let next = 0
-const nextField = () => fields[next++]
+/**
+ * The fields of the cookie that is being made, and how many of them it has. A closure for each cookie
+ * would cost as much as the fields.
+ */
+let madeFrom: readonly unknown[] = []
+let made = 0
+const nextField = () => madeFrom[made++]
 
 /** What a cookie says of its expiry, but for one of the form `'other'`, whose field it is. */
 function toldExpiry(form: ExpiresForm, expires: number): string | false | null {

@@ -28,7 +28,7 @@ export class Journal {
   readonly #encoder: FrameEncoder
   /** Where the next frame begins. */
   #end = 0
-  /** Where the frame begins in which they were last told again. */
+  /** Where the frame begins in which the structures of {@link #again} were last told. */
   #toldAt = -1
   readonly #writer = new RecordWriter()
   readonly #fields = emptyFields()

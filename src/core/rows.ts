@@ -21,22 +21,24 @@ const LATEST = 0xffffffff
 
 /** Bytes of an entry's row: its numbers lie side by side, so that a read at random waits for memory once. */
 const ROW = 72
-/** A row begins with a packed sid; what else a read needs comes next. Counted from there, in doubles, */
+// A row begins with a packed sid; what else a read needs comes next. Places in a row are counted from
+// its beginning: in doubles,
 const DOUBLES = ROW / Float64Array.BYTES_PER_ELEMENT
 const EXPIRES = PACKED_BYTES / Float64Array.BYTES_PER_ELEMENT
 const STAMP = 7
 const USED = 8
-/** in words, */
+// in words of 32 bits,
 const WORDS = ROW / Uint32Array.BYTES_PER_ELEMENT
 /** Where the cell lies. */
 const PLACED = 8
 /** The expiry that the files hold, in seconds. */
 const SAVED = PLACED + PLACE
-/** and in bytes: which cookie of the palette, */
+// and in bytes.
+/** Which cookie of the palette. */
 const COOKIE = (SAVED + 1) * Uint32Array.BYTES_PER_ELEMENT
-/** and of what kind the entry is. */
+/** Of what kind the entry is: one of the three that follow. */
 const KIND = COOKIE + 1
-/** There is none. */
+/** There is no entry. */
 const FREE = 0
 /** Its sid lies in the cell. */
 const PLAIN = 1
