@@ -100,7 +100,7 @@ export function filePath(value: unknown, name: string): string | false {
 }
 
 function isUrl(given: unknown): boolean {
-  return typeof given === 'string' && /^[a-z][a-z\d+.-]+:\/\//i.test(given)
+  return typeof given === 'string' && /^(?:[a-z][a-z\d+.-]+:\/\/|file:)/i.test(given)
 }
 
 function isHome(given: unknown): boolean {
@@ -108,6 +108,8 @@ function isHome(given: unknown): boolean {
 }
 
 function urlPath(url: string): string | undefined {
+  // Others write `file:./x` for a path from here, which a URL can't say: it would be `/x`.
+  if (!/^[a-z][a-z\d+.-]+:\//i.test(url)) return undefined
   try {
     return fileURLToPath(url)
   } catch {

@@ -232,6 +232,10 @@ describe('values that are refused', () => {
         "got 'https://example.com/s'",
     ],
     [
+      { snapshotPath: 'file:./s' },
+      "Expected `snapshotPath` to be the path or file: URL of a file, or false, got 'file:./s'",
+    ],
+    [
       { snapshotPath: '~/s' },
       'Expected `snapshotPath` to be the path or file: URL of a file, or false, ' +
         "got '~/s', which only a shell resolves",
