@@ -12,7 +12,7 @@ import type { Server, Socket } from 'node:net'
 import { constants } from 'node:os'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { StoreError, type StoreErrorCode, warn, withCode } from './core/errors.js'
-import { LONGEST_TIMER, typeName, wrong } from './core/option-values.js'
+import { LONGEST_TIMER, show, typeName, wrong } from './core/option-values.js'
 
 /** The options of {@link gracefulShutdown}. */
 export interface ShutdownOptions {
@@ -207,7 +207,7 @@ function check(
   if (servers.length === 0 || at >= 0) {
     const odd = servers[at]
     const expected = 'what `http.createServer` or `app.listen` returns, or several of them'
-    throw wrong('server', expected, odd, false, typeName(odd))
+    throw wrong('server', expected, odd, false, at < 0 ? 'an empty array' : typeName(odd))
   }
   if (!has(store, 'flush') || !has(store, 'close')) {
     throw wrong('store', 'a PersistentMemoryStore', store, false, typeName(store))
@@ -228,7 +228,10 @@ function check(
   }
   const signals: unknown = options.signals ?? ['SIGTERM', 'SIGINT']
   if (!Array.isArray(signals) || !signals.every(isCatchable)) {
-    throw wrong('signals', "an array of signals like 'SIGTERM' that can be caught", signals, false)
+    const expected = "an array of signals like 'SIGTERM' that can be caught"
+    const list: readonly unknown[] | undefined = Array.isArray(signals) ? signals : undefined
+    const got = list ? `one with ${show(list.find((one) => !isCatchable(one)))}` : undefined
+    throw wrong('signals', expected, signals, false, got)
   }
   return { timeout: Math.max(timeout, LEAST), signals: [...new Set(signals)] }
 }

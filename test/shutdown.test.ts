@@ -451,14 +451,14 @@ describe('its arguments', () => {
 
   test.each([
     ['an app in place of a server', [express(), store], /`server`.*got a function/],
-    ['no server', [[], store], /`server`/],
+    ['no server', [[], store], /`server`.*got an empty array/],
     ['what a wrapper of listen forgot to return', [undefined, store], /`server`.*got undefined/],
     ['the same among others', [[createServer(), undefined], store], /`server`.*undefined/],
     ['no store', [createServer()], /`store`.*got undefined/],
     ['a store and a server the wrong way round', [store, createServer()], /`server`/],
     ['a timeout as text', [createServer(), store, { timeout: '10s' }], /`timeout`.*'10s'/],
     ['one signal', [createServer(), store, { signals: 'SIGTERM' }], /`signals`/],
-    ['no signal', [createServer(), store, { signals: ['SIGSTOP'] }], /`signals`/],
+    ['no signal', [createServer(), store, { signals: ['SIGSTOP'] }], /`signals`.*'SIGSTOP'/],
     ['a timeout in place of options', [createServer(), store, 5000], /`options`.*got 5000/],
     ['a misspelling', [createServer(), store, { timeOut: 1 }], /Unknown option `timeOut`/],
   ])('%s is a TypeError', (_name, args, message) => {
