@@ -35,7 +35,7 @@ export interface StoreStats extends Counters {
   snapshot: SnapshotStats | undefined
   /** Bytes in the journals since that snapshot. */
   journalBytes: number
-  /** Whether memory holds anything that the files don't. */
+  /** Whether anything is still to be written; with a journal also what a snapshot holds already. */
   unsaved: boolean
   /** Why the last attempt to write, or to come to that, failed, until one succeeds. */
   writeError: StoreError | undefined
