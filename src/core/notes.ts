@@ -11,6 +11,8 @@ import { randomBytes } from 'node:crypto'
 import { isMissing } from './file.js'
 
 const MODE = 0o600
+/** What a file system without hard links says; EISDIR: on Windows, where it means a wrong function. */
+const NO_LINKS: readonly unknown[] = ['EPERM', 'ENOTSUP', 'ENOSYS', 'EISDIR']
 
 /** A note as found. */
 export interface Note {
@@ -51,7 +53,7 @@ export const nodeNotes: Notes = {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EEXIST') return false
-      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
+      if (!NO_LINKS.includes(code)) throw error
       return await createWithoutLinks(path, text)
     } finally {
       await fsp.rm(temporary, { force: true })

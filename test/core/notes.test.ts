@@ -25,9 +25,13 @@ function failing(operation: 'link', code: string) {
   syncBuiltinESMExports()
 }
 
-describe.each(['with hard links', 'without'])('create, %s', (kind) => {
+describe.each([
+  ['with hard links', ''],
+  ['without', 'EPERM'],
+  ['on exFAT under Windows', 'EISDIR'],
+])('create, %s', (_name, code) => {
   beforeEach(() => {
-    if (kind === 'without') failing('link', 'EPERM')
+    if (code) failing('link', code)
   })
 
   test('gives exactly one of many the note', async () => {
