@@ -220,7 +220,7 @@ export class PersistentMemoryStore extends StoreWithEvents {
     const { checkPeriod } = this.#options
     if (checkPeriod === 0) return
     this.#stopPrune = this.#clock.every(checkPeriod, () => {
-      Promise.resolve(this.#read(() => this.#engine.sessions.prune())).catch(ignore)
+      Promise.resolve(this.prune()).catch(ignore)
     })
   }
 

@@ -353,6 +353,12 @@ describe.each(kinds)('a store $kind', ({ onFile }) => {
       },
     )
 
+    test('the timer of checkPeriod prunes by the replaced one', async () => {
+      const store = await open({ checkPeriod: 1 })
+      const pruned = vi.spyOn(store, 'prune')
+      await expect.poll(() => pruned.mock.calls.length).toBeGreaterThan(0)
+    })
+
     test('load and regenerate go through the replaced ones', async () => {
       const store = await open()
       Object.assign(store, { generate: () => {} })

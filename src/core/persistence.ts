@@ -79,7 +79,7 @@ export class Persistence {
     }
   }
 
-  /** Whether memory holds anything that the files don't. */
+  /** Whether anything is still to be written; with a journal also what a snapshot holds already. */
   get unsaved(): boolean {
     const { unsaved, carrying } = this.#snapshots
     return unsaved || carrying || !this.#pending.none || this.#health.broken

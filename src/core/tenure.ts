@@ -97,7 +97,7 @@ export class Tenure {
     return durability === 'always' || (this.#owning?.followed === true && durability === 'everysec')
   }
 
-  /** Whether memory holds anything that the files don't. */
+  /** Whether anything is still to be written; with a journal also what a snapshot holds already. */
   get unsaved(): boolean {
     const { own } = this
     return own ? own.sets.size + own.removals.size > 0 : (this.persistence?.unsaved ?? false)

@@ -685,6 +685,35 @@ describe('what is at the path', () => {
     expect(follower.follower.knows(await idAt())).toBe(false)
   })
 
+  test('and is a backup made since the restore is not known', async () => {
+    await owner.store.snapshot()
+    await follower.scan()
+    const backup = owner.files.get(PATH)
+    const file = await openFile(owner.files, PATH)
+    await file.close()
+    await set('c')
+    await owner.store.snapshot()
+    await follower.scan()
+    owner.files.contents.set(PATH, backup)
+    await follower.scan()
+    expect(follower.follower.knows(file.header.id)).toBe(false)
+  })
+
+  test('and is of another store says nothing, though there was no file when it began', async () => {
+    owner = await open()
+    follower = await follow(owner.files, owner.clock)
+    await set('ab')
+    await follower.scan()
+    const other = await open({ durability: 'snapshot' }, { clock: owner.clock })
+    await other.store.set('z', sessionOf({ n: 'z' }))
+    await other.store.snapshot()
+    owner.files.contents.set(PATH, other.files.get(PATH))
+    await follower.scan()
+    expect(follower.sids()).toBe('ab')
+    const { header } = await openFile(other.files, PATH)
+    expect(follower.follower.knows(header.id)).toBe(false)
+  })
+
   test('and is gone changes nothing', async () => {
     await owner.store.snapshot()
     await follower.scan()

@@ -464,3 +464,13 @@ test('whoever wants to know is told what changes and what goes', () => {
   expect(told).toEqual(['changed a', 'changed a', 'removing a'])
   expect(merge.counts).toMatchObject({ records: 4, applied: 2, removed: 1 })
 })
+
+test('what was dropped by whoever was told of the eviction it caused is not told to have changed', () => {
+  const changed = vi.fn()
+  const { entry, table } = begin({ events: { changed } }, { max: 1, maxBytes: 0 })
+  entry('a', 1)
+  table.onEvicted = () => table.remove(table.find('b'))
+  entry('b', 2)
+  expect(table.size).toBe(0)
+  expect(changed).toHaveBeenCalledTimes(1)
+})

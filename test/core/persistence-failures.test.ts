@@ -13,6 +13,7 @@ import {
   afterKill,
   afterPowerCut,
   begin,
+  endsIn,
   halfSynced,
   open,
   restart,
@@ -473,6 +474,15 @@ describe.each(['snapshot', 'everysec', 'always'] as const)(
       expect(remembered).not.toHaveBeenCalled()
       vi.restoreAllMocks()
       expect(store.stats().unsaved).toBe(true)
+    })
+
+    test('are told of no expiry that was brought forward, nor is it remembered', async () => {
+      const { store, clock } = await lost(() => undefined)
+      const remembered = vi.spyOn(Tombstones.prototype, 'shortened')
+      await outcomes([store.set('a', sessionOf({}, endsIn(clock, SECOND)))])
+      expect(await store.length()).toBe(1)
+      expect(remembered).not.toHaveBeenCalled()
+      vi.restoreAllMocks()
     })
 
     test('are an error to whoever asks for a write, changed or not; closing is none', async () => {

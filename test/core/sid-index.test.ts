@@ -53,6 +53,17 @@ describe('the index', () => {
     expect([...room.subarray(0, 8)]).toEqual([33, 34, 35, 36, 0, 0, 0, 0])
   })
 
+  test('gives no sid the slot of another that was guessed in between', () => {
+    const listed = new Listed()
+    for (const one of 'abc') listed.set(one)
+    const room = new Uint32Array(1)
+    expect(listed.get('a')).toBe('a')
+    listed.index.guess([{ sid: 'b' }], 0, room)
+    expect(listed.get('b')).toBe('b')
+    listed.index.guess([{ sid: 'c' }], 0, room)
+    expect(listed.get('a')).toBe('a')
+  })
+
   test('is a map, whatever the sids are', () => {
     const wanted = fc.array(fc.record({ sid }), { maxLength: 4 })
     const step = fc.record({ sid, remove: fc.boolean(), asked: sid, wanted })

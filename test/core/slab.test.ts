@@ -56,6 +56,31 @@ test('holds what was put into it, whatever is put, replaced and removed', () => 
   )
 })
 
+test('holds what is of one size, however many of its pages come and go', () => {
+  const many = 60
+  fc.assert(
+    fc.property(fc.array(fc.nat(many - 1), { maxLength: 400, size: 'max' }), (slots) => {
+      const slab = new Slab()
+      const places = new Uint32Array(many * PLACE)
+      const model = new Map<number, string>()
+      slots.forEach((slot, turn) => {
+        const at = slot * PLACE
+        if (model.delete(slot)) slab.remove(places, at)
+        else {
+          const text = `${slot}.${turn}`.padEnd(60_000, '/')
+          slab.add(text.length, places, at)
+          write(slab, places, at, text.slice(0, 8))
+          model.set(slot, text.slice(0, 8))
+        }
+      })
+      for (const [known, text] of model) {
+        expect(textOf(slab.at(places, known * PLACE)).slice(0, 8)).toBe(text)
+      }
+    }),
+    { numRuns: 50 },
+  )
+})
+
 describe('pages', () => {
   const many = 5000
   const fill = (slab: Slab, places: Uint32Array, size: number) => {
@@ -90,6 +115,13 @@ describe('pages', () => {
     fill(slab, places, 1000)
     for (let i = 0; i < many; i++) slab.resize(200, 33, places, i * PLACE)
     expect(slab.reserved).toBeLessThan(many * 208 + 1024 * 1024)
+  })
+
+  test('are used to their last cell', () => {
+    const slab = new Slab()
+    const places = new Uint32Array(4 * PLACE)
+    for (let i = 0; i < 4; i++) slab.add(104, places, i * PLACE)
+    expect(slab.reserved).toBe(4 * 104)
   })
 
   test('of large bodies are theirs alone', () => {

@@ -172,6 +172,24 @@ describe('what was cleared', () => {
   })
 })
 
+test('what the owner cleared stays so, though its sid was of a session of the successor once', async () => {
+  const notes = new MemoryNotes()
+  const owner = await open({ durability: 'always' }, { notes })
+  const { clock } = owner
+  const stage = begin({ durability: 'always' }, { files: owner.files, clock, notes })
+  await stage.store.ready()
+  await stage.store.set('a', sessionOf({}, endsIn(clock, 1000)))
+  clock.jump(2000)
+  await stage.store.prune()
+  await owner.store.set('a', sessionOf())
+  await clock.advance(TURN)
+  await owner.store.clear()
+  await clock.advance(20)
+  await stage.store.set('a', sessionOf({ n: 'under way' }))
+  await clock.advance(TURN)
+  expect(await lettersIn(stage)).toBe('')
+})
+
 describe('what has gone by itself in a successor', () => {
   /** An owner with sessions a and b, and a successor of it. */
   async function pair(options: Parameters<typeof begin>[0] = {}): Promise<[Stage, Stage]> {
@@ -358,6 +376,19 @@ test('what was changed on a disk that takes no lease is an error of the close', 
   const [stage] = await withoutLease((await twoGenerations()).files)
   await setLetters(stage, 'f')
   await expect(stage.store.close()).rejects.toMatchObject({ code: 'ERR_WRITE' })
+})
+
+test('an owner that can’t see for a moment who follows it takes nobody for gone', async () => {
+  const notes = new MemoryNotes()
+  const owner = await open({}, { notes })
+  const stage = begin({}, { files: owner.files, clock: owner.clock, notes })
+  await stage.store.ready()
+  await owner.clock.advance(TURN)
+  const read = notes.read.bind(notes)
+  notes.read = (path) => (path.includes('.successor-') ? Promise.reject(errno('EIO')) : read(path))
+  await owner.clock.advance(TURN)
+  await setLetters(owner, 'a')
+  expect(await lettersIn(await afterKill(owner))).toBe('a')
 })
 
 test('a snapshot that can not be opened for a moment is not taken for somebody else’s', async () => {

@@ -83,6 +83,18 @@ test('a clear of everything takes no longer for the removals there are, pruned a
   expect(tombstones.size).toBe(1000)
 })
 
+test('a clear amid a pruning lets it forget no expiry that was brought forward since', () => {
+  const tombstones = new Tombstones()
+  const sids = Array.from({ length: 1000 }, (_, i) => `${i}`)
+  for (const sid of sids) tombstones.shortened(sid, 500)
+  const pruning = tombstones.prune(1000)
+  pruning.next()
+  tombstones.clear(1)
+  for (const sid of sids) tombstones.shortened(sid, 2000)
+  while (!pruning.next().done);
+  expect(sids.filter((sid) => !tombstones.outlives(sid, 1500))).toEqual([])
+})
+
 test('a clear forgets no removal that came after it', () => {
   for (const order of ['ab', 'ba']) {
     const tombstones = new Tombstones()

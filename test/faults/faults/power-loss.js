@@ -49,7 +49,7 @@ async function lives(tally, what, random, durability) {
   let disk = new Disk()
   // An empty folder exists; what the first life makes of it may be interrupted as any other.
   let lost = 0
-  let killed = false
+  const known = new Set()
   for (let life = 0; life <= LIVES; life++) {
     const where = `${what}, life ${life}`
     // The last one only looks.
@@ -66,7 +66,7 @@ async function lives(tally, what, random, durability) {
       if (!disk.stopped) throw error
     }
     if (opened && !disk.stopped) {
-      checkReport(tally, where, opened, certain, killed)
+      checkReport(tally, where, opened, certain, known)
       const { store, report } = opened
       const gaps = report.damaged > 0
       const served = await checkHistory(tally, where, store, history, durable, read, gaps)
@@ -85,20 +85,23 @@ async function lives(tally, what, random, durability) {
     // Timers of the life that has ended are not to fire in the next.
     clock = new TestClock(clock.now())
     // What a kill leaves is all there until the power goes as well.
-    const kill = random.chance(0.3)
-    killed ||= kill
-    disk = kill ? disk.afterKill() : disk.afterPowerLoss(random)
+    disk = random.chance(0.3) ? disk.afterKill() : disk.afterPowerLoss(random)
   }
 }
 
-/** Nothing is found torn or damaged but what had not been synced or a kill cut off, and damage is told. */
-function checkReport(tally, what, { report, errors }, certain, killed) {
+/**
+ * Nothing is found torn or damaged but what had not been synced, and damage is told.
+ *
+ * @param known where ends were torn before: one that could not be copied aside is cut by a later life
+ */
+function checkReport(tally, what, { report, errors }, certain, known) {
   for (const { path, state, bytes: size, damage } of report.files) {
     const allowed = size > HEADER ? ['whole', 'torn', 'damaged'] : ['whole', 'torn']
     tally.require(allowed.includes(state), `${what}: found a file of ${size} bytes ${state}`)
     for (const { offset, bytes } of damage) {
       const unsynced = offset + bytes > certain.get(path) || certain.get(path) === 0
-      const due = unsynced || (killed && state === 'torn')
+      const due = unsynced || known.has(`${path} ${offset}`)
+      if (state === 'torn') known.add(`${path} ${offset}`)
       tally.require(due, `${what}: ${state} at ${offset}, of ${certain.get(path)} bytes synced`)
     }
   }
