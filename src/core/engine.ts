@@ -230,7 +230,8 @@ export class Engine {
     void this.#sessions.disposals.tellSoon()
     this.#proceed()
     this.#events.ready(this.#report)
-    this.#tellFindings()
+    this.#tellDamage()
+    this.#tellForeign()
     return this.#report
   }
 
@@ -242,31 +243,32 @@ export class Engine {
     for (const callback of waiting) callback()
   }
 
-  #tellFindings(): void {
-    const { files, filledIn } = this.#report
-    const damaged = files.find(({ state }) => state === 'damaged')
-    if (damaged) {
-      this.#events.error(
-        new StoreError(
-          'ERR_DAMAGED',
-          `Expected whole files, found ${damaged.path} damaged. What was whole is being served` +
-            (filledIn ? ', the generation before has filled in the rest' : '') +
-            (damaged.setAside ? `; the damaged file has been copied to ${damaged.setAside}` : ''),
-          { path: damaged.path, offset: damaged.damage[0]?.offset },
-        ),
-      )
-    }
+  #tellDamage(): void {
+    const damaged = this.#report.files.find(({ state }) => state === 'damaged')
+    if (!damaged) return
+    this.#events.error(
+      new StoreError(
+        'ERR_DAMAGED',
+        `Expected whole files, found ${damaged.path} damaged. What was whole is being served` +
+          (this.#report.filledIn ? ', the generation before has filled in the rest' : '') +
+          (damaged.setAside ? `; the damaged file has been copied to ${damaged.setAside}` : ''),
+        { path: damaged.path, offset: damaged.damage[0]?.offset },
+      ),
+    )
+  }
+
+  #tellForeign(): void {
+    const { path, files } = this.#report
     const foreign = files.find(({ state, setAside }) => state === 'foreign' && setAside)
-    if (foreign) {
-      this.#events.error(
-        new StoreError(
-          'ERR_FORMAT_FOREIGN',
-          `Expected journals of the store at ${this.#report.path}, found ${foreign.path} to be of ` +
-            `another one. It has not been read and is ${foreign.setAside} now`,
-          { path: foreign.path },
-        ),
-      )
-    }
+    if (!foreign) return
+    this.#events.error(
+      new StoreError(
+        'ERR_FORMAT_FOREIGN',
+        `Expected journals of the store at ${path}, found ${foreign.path} to be of another one. ` +
+          `It has not been read and is ${foreign.setAside} now`,
+        { path: foreign.path },
+      ),
+    )
   }
 
   async #close(): Promise<void> {

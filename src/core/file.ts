@@ -89,6 +89,11 @@ export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
 }
 
+/** For `catch`: throws what is no word of a missing file. */
+export function unlessMissing(error: unknown): void {
+  if (!isMissing(error)) throw error
+}
+
 /** Whether `error` says that there was no room to write to, which is no failure of a sync. */
 export function isFull(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException

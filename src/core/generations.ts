@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { KeyRing } from './cipher.js'
 import type { Clock, Stamps } from './clock.js'
-import { isMissing } from './file.js'
+import { unlessMissing } from './file.js'
 import { FILE_ID_LENGTH } from './format.js'
 import { FrameEncoder } from './frames.js'
 import type { FileHeader } from './header.js'
@@ -182,10 +182,8 @@ export class Generations {
     const { files, clock } = this.#context
     while (this.#aside.length > 0) {
       const [path, ...others] = this.#aside
-      await files.copy(path!, corruptPath(path!, clock.now())).catch((error: unknown) => {
-        // Somebody has taken it away.
-        if (!isMissing(error)) throw error
-      })
+      // Somebody may have taken it away.
+      await files.copy(path!, corruptPath(path!, clock.now())).catch(unlessMissing)
       this.#aside = others
     }
   }

@@ -25,9 +25,9 @@ export class Lapsed {
 
   /** Keeps the entry in `slot`, which has expired and is about to leave the table. */
   add(table: Table, slot: number, now: number): void {
+    if (table.expires(slot) + KEPT <= now) return
     const record = { sid: table.sid(slot), ...emptyFields() }
     table.read(slot, record)
-    if (record.expires + KEPT <= now) return
     const body = copyOf(table.body(slot))
     this.delete(record.sid)
     this.#lapses.set(record.sid, { record, body })

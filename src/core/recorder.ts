@@ -73,22 +73,22 @@ export class Recorder {
   expired(sid: string, slot: number): void {
     const now = this.#clock.now()
     const expires = this.#table.expires(slot)
+    const own = this.tenure?.own
+    const changed = own?.sets.has(sid) === true
     const outlived = this.tombstones.outlives(sid, now)
     // Ended before its time; or by what was changed here, of which the files of the owner know nothing.
-    const early = expires > now || (outlived && this.tenure?.own?.sets.has(sid) === true)
-    if (this.tenure && early) this.removed(sid, expires)
-    else {
-      const own = this.tenure?.own
-      const changed = own?.sets.has(sid) === true
-      // Once meant to live longer, or older in the files of the owner: they must not bring that back. It
-      // is no destruction, since another process may have given it a later end meanwhile.
-      if (this.#remembers && (outlived || changed)) {
-        this.tombstones.add(sid, this.#table.stamp(slot), changed ? now + ONE_DAY : expires)
-      }
-      if (!changed) own?.lapsed.add(this.#table, slot, now)
-      this.#forget(sid)
-      this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
+    if (this.tenure && (expires > now || (outlived && changed))) {
+      this.removed(sid, expires)
+      return
     }
+    // Once meant to live longer, or older in the files of the owner: they must not bring that back. It
+    // is no destruction, since another process may have given it a later end meanwhile.
+    if (this.#remembers && (outlived || changed)) {
+      this.tombstones.add(sid, this.#table.stamp(slot), changed ? now + ONE_DAY : expires)
+    }
+    if (!changed) own?.lapsed.add(this.#table, slot, now)
+    this.#forget(sid)
+    this.tenure?.persistence?.expire(slot, this.#table.stamp(slot))
   }
 
   /** The session was set to end at once: no touch of another process brings it back. */

@@ -6,7 +6,7 @@
  * written; nothing is deleted here that has not been copied.
  */
 import { StoreError } from './errors.js'
-import { type Files, isMissing, siblingPath } from './file.js'
+import { type Files, siblingPath, unlessMissing } from './file.js'
 import {
   closeAll,
   type Inventory,
@@ -156,13 +156,15 @@ export async function survey(context: RecoverContext, before: Recovery): Promise
 }
 
 /** Drops what has expired, now that no file read here can prolong it any more. @returns how many */
-function sweep({ target: { table, tombstones }, now }: RecoverContext, lapsed: Lapsed): number {
+function sweep(context: RecoverContext, lapsed: Lapsed): number {
+  const { target, now, readOnly } = context
+  const { table, tombstones } = target
   let expired = 0
   for (let slot = 0; slot < table.slots; slot++) {
     if (!table.has(slot) || table.expires(slot) > now) continue
     const sid = table.sid(slot)
     if (tombstones.outlives(sid, now)) tombstones.add(sid, table.stamp(slot), table.expires(slot))
-    lapsed.add(table, slot, now)
+    if (readOnly) lapsed.add(table, slot, now)
     table.remove(slot)
     expired++
   }
@@ -291,10 +293,6 @@ function summarise(
     positions: reading.positions,
     snapshotId: opened.snapshot?.file?.header.id,
   }
-}
-
-function unlessMissing(error: unknown): void {
-  if (!isMissing(error)) throw error
 }
 
 function ignore(): void {

@@ -628,6 +628,13 @@ describe('own changes', () => {
   })
 })
 
+/** The id of the snapshot there. */
+async function idAt(files: MemoryFiles): Promise<Buffer> {
+  const file = await openFile(files, PATH)
+  await file.close()
+  return file.header.id
+}
+
 describe('what is at the path', () => {
   test('and is of another store says nothing of this one', async () => {
     for (const durability of ['everysec', 'snapshot'] as const) {
@@ -670,33 +677,27 @@ describe('what is at the path', () => {
   })
 
   test('is known where the owner wrote it, and not where somebody put it there', async () => {
-    const idAt = async () => {
-      const file = await openFile(owner.files, PATH)
-      await file.close()
-      return file.header.id
-    }
     await owner.store.snapshot()
     await follower.scan()
-    expect(follower.follower.knows(await idAt())).toBe(true)
+    expect(follower.follower.knows(await idAt(owner.files))).toBe(true)
     const other = await open({}, { clock: owner.clock })
     await other.store.snapshot()
     owner.files.contents.set(PATH, other.files.get(PATH))
     await follower.scan()
-    expect(follower.follower.knows(await idAt())).toBe(false)
+    expect(follower.follower.knows(await idAt(owner.files))).toBe(false)
   })
 
   test('and is a backup made since the restore is not known', async () => {
     await owner.store.snapshot()
     await follower.scan()
     const backup = owner.files.get(PATH)
-    const file = await openFile(owner.files, PATH)
-    await file.close()
+    const id = await idAt(owner.files)
     await set('c')
     await owner.store.snapshot()
     await follower.scan()
     owner.files.contents.set(PATH, backup)
     await follower.scan()
-    expect(follower.follower.knows(file.header.id)).toBe(false)
+    expect(follower.follower.knows(id)).toBe(false)
   })
 
   test('and is of another store says nothing, though there was no file when it began', async () => {
@@ -710,8 +711,7 @@ describe('what is at the path', () => {
     owner.files.contents.set(PATH, other.files.get(PATH))
     await follower.scan()
     expect(follower.sids()).toBe('ab')
-    const { header } = await openFile(other.files, PATH)
-    expect(follower.follower.knows(header.id)).toBe(false)
+    expect(follower.follower.knows(await idAt(other.files))).toBe(false)
   })
 
   test('and is gone changes nothing', async () => {

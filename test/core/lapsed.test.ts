@@ -8,11 +8,11 @@ import { Table } from '../../src/core/table.js'
 import { recordOf } from '../support/records.js'
 import { NOON } from '../support/stub-clock.js'
 
-/** Keeps a session that ended at noon, with a body of so many bytes. */
-function lapse(lapsed: Lapsed, sid: string, now: number, bytes = 10): void {
+/** Keeps a session that ended at noon, or when it is said, with a body of so many bytes. */
+function lapse(lapsed: Lapsed, sid: string, now: number, bytes = 10, expires = NOON): void {
   const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
   const body = spanOf(Buffer.alloc(bytes, sid))
-  lapsed.add(table, table.put(recordOf({ sid, stamp: 7, expires: NOON }), body), now)
+  lapsed.add(table, table.put(recordOf({ sid, stamp: 7, expires }), body), now)
 }
 
 test('a session that has ended is kept with all it was, until it is taken back', () => {
@@ -31,9 +31,7 @@ test('one that ended a while ago is not, nor any longer when the next one comes'
   expect(lapsed.get('a')).toBeDefined()
   lapse(lapsed, 'b', NOON + 65_000)
   expect(lapsed.get('b')).toBeUndefined()
-  const table = new Table({ max: 0, maxBytes: 0 }, () => undefined)
-  const late = recordOf({ sid: 'c', expires: NOON + 1000 })
-  lapsed.add(table, table.put(late, spanOf(Buffer.alloc(10))), NOON + 65_000)
+  lapse(lapsed, 'c', NOON + 65_000, 10, NOON + 1000)
   expect(['a', 'c'].map((sid) => lapsed.get(sid) !== undefined)).toEqual([false, true])
 })
 

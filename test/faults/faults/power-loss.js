@@ -71,10 +71,10 @@ async function lives(tally, what, random, durability) {
       const gaps = report.damaged > 0
       const served = await checkHistory(tally, where, store, history, durable, read, gaps)
       history.restart((sid) => read(sid, served[sid]))
-      await live(opened.store, disk, clock, random, history)
+      await live(store, disk, clock, random, history)
       if (!disk.stopped && life < LIVES && random.chance(0.2)) {
         const mark = history.mark
-        await opened.store.close().catch(ignore)
+        await store.close().catch(ignore)
         if (!disk.stopped) history.flushed(mark)
       }
     }
